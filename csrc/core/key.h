@@ -1,0 +1,61 @@
+/*
+** key.h - keys as bytes that sort as the keys do. Format version 1.
+**
+**   whole key   := false  -> 02
+**                  true   -> 03
+**                  number -> 05 number
+**                  string -> 07 its bytes
+**                  tuple  -> 09 element*
+**   element     := 02 | 03 | 05 number | 07 escaped
+**   escaped     := the bytes, each 00 as 00 FF; then 00 alone as the end
+**   number      := 8 bytes [2 bytes]
+**
+** The 8 bytes are the greatest double that is not above the number, as
+** IEEE 754 big-endian, all bits flipped when it is negative and the sign
+** bit alone when not, so that they sort by value. A 64-bit integer that
+** no double equals (beyond 2^53) adds its distance to that double (1 to
+** 1023) in two bytes, 80 | high, low. A type byte is below 80, so in a
+** tuple the distance can't be taken for the next element, and sorts after it.
+**
+** In the tree a key has at most LODE_KEY_ROOM (480) bytes. One whose
+** encoding is 480 bytes or more stands as its first 464 bytes and a hash
+** of 16; so a key of just 480 bytes in the tree is a long one, and its
+** record is a bucket (record.h). The order of all keys is that of the
+** bytes in the tree, then that of the whole keys: exact by the first 464
+** bytes, and by hash among long keys that share them.
+*/
+#ifndef LODE_KEY_H
+#define LODE_KEY_H
+
+#include "bytes.h"
+#include "hash.h"
+
+#define KEY_PREFIX ((size_t)(LODE_KEY_ROOM - HASH_SIZE)) /* 464 */
+
+static inline bool key_stored_is_long (lode_slice stored) {
+  return stored.size == LODE_KEY_ROOM;
+}
+
+/*
+** Fills `key->stored` from `key->whole` (at least one byte): itself when
+** it is short, else prefix and hash in `key->room`. `hash` is taken when
+** not empty (padded with zeros, cut at 16), else SipHash under `secret`.
+*/
+void key_store (lode_key *key, lode_slice hash,
+                const unsigned char secret[HASH_SIZE]);
+
+/* The documented total order of keys. */
+int key_compare (lode_slice stored_a, lode_slice whole_a,
+                 lode_slice stored_b, lode_slice whole_b);
+
+/*
+** The first bytes past every key that begins with `prefix` (which is cut
+** to KEY_PREFIX first): written to `out`, which has KEY_PREFIX bytes; its
+** size, or 0 when there is none.
+*/
+size_t key_successor (lode_slice prefix, unsigned char *out);
+
+/* The type of an encoded key, for the check of a dict's `key` option. */
+lode_status key_type (lode_slice whole, lode_key_type *type);
+
+#endif
