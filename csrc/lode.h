@@ -99,7 +99,8 @@ typedef enum lode_key_type {
 /*
 ** Each appends one scalar to `b`: to an empty buffer as a whole key, to a
 ** buffer that `lode_key_tuple` began as its next element.
-** BAD_KEY for NaN; NO_MEMORY. A number that is a whole 64-bit integer
+** BAD_KEY for NaN and for a key past LODE_KEY_MAX; NO_MEMORY; BAD_ARGUMENT
+** where `b` holds something else. A number that is a whole 64-bit integer
 ** becomes the same key as that integer; -0.0 is 0.
 */
 lode_status lode_key_boolean (lode_buffer *b, bool v);
@@ -255,7 +256,11 @@ void lode_unlock (lode_store *store);
 ** Collections
 ** =================================================================== */
 
-typedef enum lode_kind { LODE_DICT = 1, LODE_SET = 2 } lode_kind;
+typedef enum lode_kind {
+  LODE_DICT = 1,
+  LODE_SET = 2,
+  LODE_RAW = 3 /* another program's database; only lode_coll_next says so */
+} lode_kind;
 
 #define LODE_NAME_MAX 200 /* bytes of a collection's name */
 
@@ -455,8 +460,8 @@ typedef struct lode_term {
 
 /*
 ** A walk over the members of an expression, ordered, in constant memory.
-** Leaves may belong to several stores of this thread. The walk keeps no
-** leaf alive: a closed one gives CLOSED.
+** Leaves may belong to several stores of this thread and must live as long
+** as the walk. `snapshot` only with leaves of one store.
 */
 lode_status lode_merge_open (const lode_term *terms, size_t n,
                              const lode_range *range, bool snapshot,

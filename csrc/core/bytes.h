@@ -61,7 +61,7 @@ static inline uint64_t get_u64 (const unsigned char *p) {
   return (uint64_t)get_u32(p) << 32 | get_u32(p + 4);
 }
 
-/* Replaces what `b` holds. NO_MEMORY leaves it as it was. */
+/* Replaces what `b` holds by bytes of others. NO_MEMORY leaves it. */
 lode_status buffer_set (lode_buffer *b, const void *data, size_t size);
 
 #endif

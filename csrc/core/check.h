@@ -17,7 +17,10 @@
 /* Marks a path as rarely taken. */
 #define lode_unlikely(x) __builtin_expect(!!(x), 0)
 
-/* As realloc; size 0 frees and gives NULL. NULL when there is no memory. */
+/*
+** As realloc; size 0 frees and gives NULL. NULL when there is no memory:
+** then the block is as it was.
+*/
 void *lode_realloc (void *block, size_t size);
 #define lode_malloc(size) lode_realloc(NULL, (size))
 #define lode_free(block) ((void)lode_realloc((block), 0))

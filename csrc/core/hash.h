@@ -18,6 +18,9 @@ void hash_sip (const unsigned char key[HASH_SIZE], lode_slice data,
 */
 uint32_t hash_crc32c (uint32_t crc, const void *data, size_t size);
 
+/* The same, always by table. */
+uint32_t hash_crc32c_table (uint32_t crc, const void *data, size_t size);
+
 /* Fills `out` with random bytes of the operating system. False: failed. */
 bool hash_random (void *out, size_t size);
 

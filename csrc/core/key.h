@@ -1,21 +1,24 @@
 /*
 ** key.h - keys as bytes that sort as the keys do. Format version 1.
 **
-**   whole key   := false  -> 02
-**                  true   -> 03
-**                  number -> 05 number
-**                  string -> 07 its bytes
-**                  tuple  -> 09 element*
-**   element     := 02 | 03 | 05 number | 07 escaped
-**   escaped     := the bytes, each 00 as 00 FF; then 00 alone as the end
-**   number      := 8 bytes [2 bytes]
+**   whole key := false  -> 02
+**                true   -> 03
+**                number -> 05 double [distance]
+**                string -> 07 its bytes
+**                tuple  -> 09 element*
+**   element   := 02 | 03 | 05 double (00 | distance) | 07 escaped 00
+**   escaped   := the bytes, each 00 as 01 01 and each 01 as 01 02
 **
-** The 8 bytes are the greatest double that is not above the number, as
-** IEEE 754 big-endian, all bits flipped when it is negative and the sign
-** bit alone when not, so that they sort by value. A 64-bit integer that
-** no double equals (beyond 2^53) adds its distance to that double (1 to
-** 1023) in two bytes, 80 | high, low. A type byte is below 80, so in a
-** tuple the distance can't be taken for the next element, and sorts after it.
+** `double` is the greatest one that is not above the number: 8 bytes, IEEE
+** 754 big-endian, all bits flipped when it is negative and the sign bit
+** alone when not, so that they sort by value. A 64-bit integer that no
+** double equals (beyond 2^53) adds its distance to that double, 1 to 1023,
+** in two bytes: 80 | high, low. -0.0 and NaN don't occur, and no number
+** has two encodings.
+**
+** No element's bytes begin another element's, so a tuple begins with the
+** elements of another just when its bytes begin with the other's bytes:
+** prefixes of tuples and of strings are compared as bytes.
 **
 ** In the tree a key has at most LODE_KEY_ROOM (480) bytes. One whose
 ** encoding is 480 bytes or more stands as its first 464 bytes and a hash
@@ -51,11 +54,15 @@ int key_compare (lode_slice stored_a, lode_slice whole_a,
 /*
 ** The first bytes past every key that begins with `prefix` (which is cut
 ** to KEY_PREFIX first): written to `out`, which has KEY_PREFIX bytes; its
-** size, or 0 when there is none.
+** size, or 0 when there is none. Of a longer prefix the tree can't tell:
+** the keys between still need slice_begins(whole, prefix).
 */
 size_t key_successor (lode_slice prefix, unsigned char *out);
 
-/* The type of an encoded key, for the check of a dict's `key` option. */
+/*
+** The type of an encoded key, for the check of a dict's `key` option. A
+** tuple's elements are not looked at. CORRUPT.
+*/
 lode_status key_type (lode_slice whole, lode_key_type *type);
 
 #endif

@@ -4,8 +4,8 @@
 **   record := head crc32c payload
 **   head   := 1 byte: bits 0-2 the codec (lode_codec), bits 3-7 zero;
 **             later versions set them and refuse what they don't know
-**   crc32c := 4 bytes over: the collection's number (4 bytes), the whole
-**             key, the head, the payload
+**   crc32c := 4 bytes over: the collection's number (4 bytes), the head,
+**             the whole key, the payload
 **
 ** So a plain entry costs five bytes, and a record that a damaged page
 ** shows under another key or in another collection is found out.
@@ -54,15 +54,20 @@ typedef struct bucket_entry {
 */
 lode_status bucket_next (lode_slice *bucket, bucket_entry *entry);
 
-/* Finds the record of `whole`. ABSENT, CORRUPT. */
-lode_status bucket_find (lode_slice bucket, lode_slice whole,
-                         lode_slice *record);
+/*
+** Finds the record of `whole` and opens it. The entries before it are
+** checked too, so that one whose key is damaged is not just passed by.
+** ABSENT, CORRUPT.
+*/
+lode_status bucket_find (const record_check *c, lode_slice bucket,
+                         lode_slice whole, lode_value *v);
 
 /*
 ** Builds in `out` (emptied first) the bucket with the entry of `whole` put
-** in its place, or taken out when `v` is null; `bucket` may be empty.
-** `change` tells how many entries more or less it has: -1, 0, 1.
-** CORRUPT, NO_MEMORY.
+** in its place, or taken out when `v` is null; `bucket` may be empty, and
+** so may the result. Its entries are checked on the way. `change` tells how
+** many entries more or less it has: -1, 0, 1.
+** CORRUPT, NO_MEMORY; BAD_KEY, BAD_VALUE: a size past 32 bits.
 */
 lode_status bucket_change (lode_buffer *out, lode_slice bucket,
                            const record_check *c, lode_slice whole,

@@ -1,0 +1,534 @@
+/*
+** catalog.c - see catalog.h.
+*/
+#include "catalog.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "check.h"
+
+#define FLAG_CUSTOM_HASH 1
+#define STORE_FIXED (2 + HASH_SIZE + 16 + 8 + 4)
+#define RECORD_MAX (2 * LODE_NAME_MAX + 2 * LODE_NAME_MAX + 32)
+
+typedef struct record { /* a record being built */
+  unsigned char bytes[RECORD_MAX];
+  size_t size;
+} record;
+
+/* {==================================================================
+** Records
+** =================================================================== */
+
+typedef struct main_key {
+  unsigned char bytes[2 + LODE_NAME_MAX];
+  size_t size;
+} main_key;
+
+static main_key key_of (char kind) {
+  main_key k;
+  k.bytes[0] = 0;
+  k.bytes[1] = (unsigned char)kind;
+  k.size = 2;
+  return k;
+}
+
+static main_key key_of_number (char kind, uint32_t number) {
+  main_key k = key_of(kind);
+  put_u32(k.bytes + 2, number);
+  k.size = 6;
+  return k;
+}
+
+static main_key key_of_name (lode_slice name) {
+  main_key k = key_of('n');
+  lode_assert(name.size <= LODE_NAME_MAX);
+  memcpy(k.bytes + 2, name.data, name.size);
+  k.size = 2 + name.size;
+  return k;
+}
+
+static lode_slice key_slice (const main_key *k) {
+  return slice_of(k->bytes, k->size);
+}
+
+static void add (record *r, const void *data, size_t size) {
+  lode_assert(r->size + size <= sizeof r->bytes - 4);
+  if (size > 0)
+    memcpy(r->bytes + r->size, data, size);
+  r->size += size;
+}
+
+static void add_u16 (record *r, uint16_t v) {
+  unsigned char p[2];
+  put_u16(p, v);
+  add(r, p, sizeof p);
+}
+
+static void add_u32 (record *r, uint32_t v) {
+  unsigned char p[4];
+  put_u32(p, v);
+  add(r, p, sizeof p);
+}
+
+static void add_u64 (record *r, uint64_t v) {
+  unsigned char p[8];
+  put_u64(p, v);
+  add(r, p, sizeof p);
+}
+
+static void add_text (record *r, lode_slice s) {
+  add_u16(r, (uint16_t)s.size);
+  add(r, s.data, s.size);
+}
+
+static uint32_t crc_of (lode_slice key, lode_slice body) {
+  return hash_crc32c(hash_crc32c(0, key.data, key.size), body.data,
+                     body.size);
+}
+
+static lode_status put (kv_txn *t, const main_key *k, record *r) {
+  lode_slice key = key_slice(k);
+  put_u32(r->bytes + r->size, crc_of(key, slice_of(r->bytes, r->size)));
+  return kv_put(t, KV_MAIN, key, slice_of(r->bytes, r->size + 4), false);
+}
+
+static lode_status damaged (kv_txn *t) {
+  return fail(t->error, LODE_CORRUPT, "the catalogue of the store is "
+              "damaged; restore it from a backup");
+}
+
+/* Checks a record's CRC and takes it off. */
+static lode_status body_of (kv_txn *t, lode_slice key, lode_slice value,
+                            lode_slice *body) {
+  if (value.size < 4)
+    return damaged(t);
+  *body = slice_of(value.data, value.size - 4);
+  if (crc_of(key, *body) != get_u32(value.data + body->size))
+    return damaged(t);
+  return LODE_OK;
+}
+
+static lode_status get (kv_txn *t, const main_key *k, lode_slice *body) {
+  lode_slice key = key_slice(k), value;
+  lode_status st = kv_get(t, KV_MAIN, key, &value);
+  return st == LODE_OK ? body_of(t, key, value, body) : st;
+}
+
+static bool take (lode_slice *s, void *out, size_t size) {
+  if (s->size < size)
+    return false;
+  memcpy(out, s->data, size);
+  *s = slice_of(s->data + size, s->size - size);
+  return true;
+}
+
+static bool take_text (lode_slice *s, lode_slice *text) {
+  unsigned char p[2];
+  size_t size;
+  if (!take(s, p, sizeof p))
+    return false;
+  size = get_u16(p);
+  if (s->size < size)
+    return false;
+  *text = slice_of(s->data, size);
+  *s = slice_of(s->data + size, s->size - size);
+  return true;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** The store's own entry
+** =================================================================== */
+
+static lode_status get_store (kv_txn *t, catalog_store *store,
+                              uint32_t *next, lode_slice *version) {
+  main_key k = key_of('s');
+  unsigned char p[8];
+  lode_slice body;
+  lode_status st = get(t, &k, &body);
+  if (st != LODE_OK)
+    return st;
+  if (!take(&body, p, 2))
+    return damaged(t);
+  if (get_u16(p) != LODE_FORMAT)
+    return fail(t->error, LODE_INCOMPATIBLE, "the store has format %u; this "
+                "lode (" LODE_VERSION ") reads %d: use a newer lode",
+                (unsigned)get_u16(p), LODE_FORMAT);
+  if (!take(&body, store->secret, HASH_SIZE) || !take(&body, store->id, 16) ||
+      !take(&body, p, 8))
+    return damaged(t);
+  store->created = get_u64(p);
+  if (!take(&body, p, 4))
+    return damaged(t);
+  *next = get_u32(p);
+  *version = body;
+  return LODE_OK;
+}
+
+static lode_status put_store (kv_txn *t, const catalog_store *store,
+                              uint32_t next, lode_slice version) {
+  main_key k = key_of('s');
+  record r = { .size = 0 };
+  add_u16(&r, LODE_FORMAT);
+  add(&r, store->secret, HASH_SIZE);
+  add(&r, store->id, sizeof store->id);
+  add_u64(&r, store->created);
+  add_u32(&r, next);
+  add(&r, version.data, version.size < 64 ? version.size : 64);
+  return put(t, &k, &r);
+}
+
+lode_status catalog_open (kv_txn *t, catalog_store *store) {
+  uint32_t next;
+  lode_slice version;
+  return get_store(t, store, &next, &version);
+}
+
+lode_status catalog_generation (kv_txn *t, uint64_t *generation) {
+  static const main_key k = { { 0, 'g' }, 2 };
+  lode_slice body;
+  lode_status st = get(t, &k, &body);
+  if (st == LODE_OK && body.size != 8)
+    return damaged(t);
+  if (st == LODE_OK)
+    *generation = get_u64(body.data);
+  return st;
+}
+
+static lode_status put_generation (kv_txn *t, uint64_t generation) {
+  main_key k = key_of('g');
+  record r = { .size = 0 };
+  add_u64(&r, generation);
+  return put(t, &k, &r);
+}
+
+static lode_status changed (kv_txn *t) {
+  uint64_t generation;
+  lode_status st = catalog_generation(t, &generation);
+  return st == LODE_OK ? put_generation(t, generation + 1)
+                       : st == LODE_ABSENT ? damaged(t) : st;
+}
+
+static lode_status fill (kv_txn *t) {
+  catalog_store store;
+  struct timespec now;
+  lode_status st;
+  clock_gettime(CLOCK_REALTIME, &now);
+  store.created = (uint64_t)now.tv_sec * 1000 +
+                  (uint64_t)(now.tv_nsec / 1000000);
+  if (!hash_random(store.secret, HASH_SIZE) || !hash_random(store.id, 16))
+    return fail(t->error, LODE_IO, "no random bytes to be had");
+  st = put_store(t, &store, 1, slice_of(LODE_VERSION,
+                                        sizeof LODE_VERSION - 1));
+  return st == LODE_OK ? put_generation(t, 1) : st;
+}
+
+/* The first record of kind `kind` at or past `at`; ABSENT. */
+static lode_status first_of (kv_txn *t, const main_key *at, bool after,
+                             lode_slice *key, lode_slice *body) {
+  kv_cursor *c;
+  lode_slice value;
+  lode_status st = kv_cursor_open(t, KV_MAIN, &c);
+  if (st != LODE_OK)
+    return st;
+  st = kv_cursor_seek(t, c, key_slice(at), key, &value);
+  if (st == LODE_OK && after && slice_equal(*key, key_slice(at)))
+    st = kv_cursor_move(t, c, KV_NEXT, key, &value);
+  kv_cursor_close(c);
+  if (st == LODE_OK && !slice_begins(*key, slice_of(at->bytes, 2)))
+    return LODE_ABSENT;
+  return st == LODE_OK ? body_of(t, *key, value, body) : st;
+}
+
+/* Removes the databases of collections dropped in earlier times. */
+static lode_status tidy (kv_txn *t) {
+  main_key dropped = key_of('d'), k;
+  lode_slice key, name;
+  lode_status st;
+  while ((st = first_of(t, &dropped, false, &key, &name)) == LODE_OK) {
+    if (key.size != 6)
+      return damaged(t);
+    k = key_of_number('d', get_u32(key.data + 2));
+    st = kv_db_remove(t, name);
+    if (st == LODE_OK || st == LODE_ABSENT)
+      st = kv_delete(t, KV_MAIN, key_slice(&k));
+    if (st != LODE_OK)
+      return st;
+  }
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+static lode_status check (kv_txn *t) {
+  main_key dropped = key_of('d');
+  catalog_store store;
+  lode_slice key, body;
+  lode_status st = kv_read_begin(t), any = LODE_ABSENT;
+  if (st != LODE_OK)
+    return st;
+  st = catalog_open(t, &store);
+  if (st == LODE_OK)
+    any = first_of(t, &dropped, false, &key, &body);
+  kv_read_end(t);
+  if (st == LODE_ABSENT)
+    return LODE_OK; /* another program's file: for raw collections */
+  if (st != LODE_OK || any != LODE_OK || kv_readonly(t->env))
+    return st;
+  if (kv_write_begin(t, 0) != LODE_OK)
+    return LODE_OK; /* somebody writes: another time */
+  st = tidy(t);
+  if (st == LODE_OK)
+    kv_write_commit(t);
+  else
+    kv_write_abort(t);
+  return LODE_OK; /* it is only house-keeping */
+}
+
+const kv_hooks catalog_hooks = { fill, check };
+
+/* }================================================================== */
+
+/* {==================================================================
+** Collections
+** =================================================================== */
+
+size_t catalog_db_name (const catalog_entry *entry,
+                        char out[CATALOG_DB_NAME_MAX]) {
+  return (size_t)snprintf(out, CATALOG_DB_NAME_MAX, "%.*s#%lu",
+                          (int)entry->made.size,
+                          (const char *)entry->made.data,
+                          (unsigned long)entry->number);
+}
+
+static lode_status put_entry (kv_txn *t, const catalog_entry *entry,
+                              lode_slice name) {
+  main_key k = key_of_number('c', entry->number);
+  record r = { .size = 0 };
+  unsigned char head[4];
+  head[0] = (unsigned char)entry->kind;
+  head[1] = (unsigned char)entry->options.key;
+  head[2] = (unsigned char)entry->options.value;
+  head[3] = entry->options.custom_hash ? FLAG_CUSTOM_HASH : 0;
+  add(&r, head, sizeof head);
+  add_text(&r, name);
+  add_text(&r, entry->made);
+  add_text(&r, entry->options.serializer);
+  add_text(&r, entry->options.key_serializer);
+  return put(t, &k, &r);
+}
+
+static lode_status put_name (kv_txn *t, lode_slice name, uint32_t number) {
+  main_key k = key_of_name(name);
+  record r = { .size = 0 };
+  add_u32(&r, number);
+  return put(t, &k, &r);
+}
+
+lode_status catalog_by_number (kv_txn *t, uint32_t number,
+                               catalog_entry *entry) {
+  main_key k = key_of_number('c', number);
+  unsigned char head[4];
+  lode_slice body;
+  lode_status st = get(t, &k, &body);
+  if (st != LODE_OK)
+    return st;
+  memset(entry, 0, sizeof *entry);
+  if (!take(&body, head, sizeof head) || !take_text(&body, &entry->name) ||
+      !take_text(&body, &entry->made) ||
+      !take_text(&body, &entry->options.serializer) ||
+      !take_text(&body, &entry->options.key_serializer))
+    return damaged(t);
+  if ((head[0] != LODE_DICT && head[0] != LODE_SET) ||
+      head[1] > LODE_TUPLE || head[2] > LODE_TUPLE ||
+      (head[3] & ~FLAG_CUSTOM_HASH) != 0)
+    return fail(t->error, LODE_INCOMPATIBLE, "the collection %.*s was made "
+                "by a newer lode; use that one", (int)entry->name.size,
+                (const char *)entry->name.data);
+  entry->number = number;
+  entry->kind = (lode_kind)head[0];
+  entry->options.key = (lode_type)head[1];
+  entry->options.value = (lode_type)head[2];
+  entry->options.custom_hash = (head[3] & FLAG_CUSTOM_HASH) != 0;
+  return LODE_OK;
+}
+
+static lode_status by_name_body (kv_txn *t, lode_slice body,
+                                 catalog_entry *entry) {
+  lode_status st;
+  if (body.size != 4)
+    return damaged(t);
+  st = catalog_by_number(t, get_u32(body.data), entry);
+  return st == LODE_ABSENT ? damaged(t) : st;
+}
+
+lode_status catalog_find (kv_txn *t, lode_slice name, catalog_entry *entry) {
+  main_key k = key_of_name(name);
+  lode_slice body;
+  lode_status st = get(t, &k, &body);
+  return st == LODE_OK ? by_name_body(t, body, entry) : st;
+}
+
+lode_status catalog_next (kv_txn *t, lode_slice after, catalog_entry *entry) {
+  main_key k = key_of_name(after);
+  lode_slice key, body;
+  lode_status st = first_of(t, &k, true, &key, &body);
+  return st == LODE_OK ? by_name_body(t, body, entry) : st;
+}
+
+static lode_status count (kv_txn *t, unsigned *n) {
+  catalog_entry entry;
+  lode_slice after = slice_of("", 0);
+  lode_status st;
+  *n = 0;
+  while ((st = catalog_next(t, after, &entry)) == LODE_OK) {
+    after = entry.name;
+    ++*n;
+  }
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+lode_status catalog_add (kv_txn *t, catalog_entry *entry) {
+  unsigned char version_copy[64];
+  catalog_store store;
+  lode_slice version;
+  unsigned n;
+  lode_status st = count(t, &n);
+  if (st == LODE_OK && n >= kv_collections(t->env))
+    return fail(t->error, LODE_FULL, "the store has %u collections, as many "
+                "as `collections` allows; reopen it with more", n);
+  if (st == LODE_OK)
+    st = get_store(t, &store, &entry->number, &version);
+  if (st != LODE_OK)
+    return st == LODE_ABSENT ? damaged(t) : st;
+  if (version.size > sizeof version_copy)
+    return damaged(t);
+  memcpy(version_copy, version.data, version.size); /* it is overwritten */
+  st = put_store(t, &store, entry->number + 1,
+                 slice_of(version_copy, version.size));
+  entry->made = entry->name;
+  if (st == LODE_OK)
+    st = put_entry(t, entry, entry->name);
+  if (st == LODE_OK)
+    st = put_name(t, entry->name, entry->number);
+  return st == LODE_OK ? changed(t) : st;
+}
+
+/* A text's own copy, for what must outlive the next write. */
+typedef struct text_copy {
+  unsigned char bytes[LODE_NAME_MAX];
+} text_copy;
+
+static lode_slice copied (text_copy *copy, lode_slice s) {
+  size_t size = s.size < sizeof copy->bytes ? s.size : sizeof copy->bytes;
+  if (size > 0)
+    memcpy(copy->bytes, s.data, size);
+  return slice_of(copy->bytes, size);
+}
+
+lode_status catalog_drop (kv_txn *t, const catalog_entry *entry) {
+  main_key of_name = key_of_name(entry->name);
+  main_key of_number = key_of_number('c', entry->number);
+  main_key dropped = key_of_number('d', entry->number);
+  uint32_t number = entry->number;
+  char db_name[CATALOG_DB_NAME_MAX];
+  record r = { .size = 0 };
+  lode_status st;
+  add(&r, db_name, catalog_db_name(entry, db_name));
+  st = put(t, &dropped, &r);
+  if (st == LODE_OK)
+    st = kv_delete(t, KV_MAIN, key_slice(&of_name));
+  if (st == LODE_OK)
+    st = kv_delete(t, KV_MAIN, key_slice(&of_number));
+  if (st == LODE_OK)
+    st = catalog_set_extra(t, number, 0);
+  return st == LODE_OK ? changed(t) : st;
+}
+
+lode_status catalog_rename (kv_txn *t, const catalog_entry *entry,
+                            lode_slice to) {
+  main_key old = key_of_name(entry->name);
+  catalog_entry copy = *entry;
+  text_copy made, serializer, key_serializer;
+  lode_status st;
+  copy.made = copied(&made, entry->made);
+  copy.options.serializer = copied(&serializer, entry->options.serializer);
+  copy.options.key_serializer = copied(&key_serializer,
+                                       entry->options.key_serializer);
+  st = kv_delete(t, KV_MAIN, key_slice(&old));
+  if (st == LODE_OK)
+    st = put_entry(t, &copy, to);
+  if (st == LODE_OK)
+    st = put_name(t, to, copy.number);
+  return st == LODE_OK ? changed(t) : st;
+}
+
+lode_status catalog_extra (kv_txn *t, uint32_t number, uint64_t *extra) {
+  main_key k = key_of_number('x', number);
+  lode_slice body;
+  lode_status st = get(t, &k, &body);
+  *extra = 0;
+  if (st == LODE_ABSENT)
+    return LODE_OK;
+  if (st == LODE_OK && body.size != 8)
+    return damaged(t);
+  if (st == LODE_OK)
+    *extra = get_u64(body.data);
+  return st;
+}
+
+lode_status catalog_set_extra (kv_txn *t, uint32_t number, uint64_t extra) {
+  main_key k = key_of_number('x', number);
+  record r = { .size = 0 };
+  lode_status st;
+  if (extra > 0) {
+    add_u64(&r, extra);
+    return put(t, &k, &r);
+  }
+  st = kv_delete(t, KV_MAIN, key_slice(&k));
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+/* Whether a database of this name is, or was, that of a collection. */
+static bool is_ours (kv_txn *t, lode_slice name) {
+  char db_name[CATALOG_DB_NAME_MAX];
+  catalog_entry entry;
+  uint64_t number = 0;
+  size_t at = name.size;
+  main_key dropped;
+  lode_slice body;
+  while (at > 0 && name.data[at - 1] >= '0' && name.data[at - 1] <= '9')
+    at--;
+  if (at == 0 || at == name.size || name.data[at - 1] != '#' ||
+      name.size - at > 10)
+    return false;
+  for (size_t i = at; i < name.size; i++)
+    number = number * 10 + (uint64_t)(name.data[i] - '0');
+  if (number > UINT32_MAX)
+    return false;
+  if (catalog_by_number(t, (uint32_t)number, &entry) == LODE_OK)
+    return slice_equal(name, slice_of(db_name,
+                                      catalog_db_name(&entry, db_name)));
+  dropped = key_of_number('d', (uint32_t)number);
+  return get(t, &dropped, &body) == LODE_OK && slice_equal(name, body);
+}
+
+lode_status catalog_next_raw (kv_txn *t, lode_slice after,
+                              lode_slice *name) {
+  lode_slice at = after.size > 0 ? after : slice_of("\1", 1), value;
+  kv_cursor *c;
+  lode_status st = kv_cursor_open(t, KV_MAIN, &c);
+  if (st != LODE_OK)
+    return st;
+  st = kv_cursor_seek(t, c, at, name, &value);
+  while (st == LODE_OK &&
+         (slice_equal(*name, after) ||
+          memchr(name->data, '\0', name->size) != NULL || is_ours(t, *name)))
+    st = kv_cursor_move(t, c, KV_NEXT, name, &value);
+  kv_cursor_close(c);
+  return st;
+}
+
+/* }================================================================== */

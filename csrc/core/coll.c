@@ -1,0 +1,494 @@
+/*
+** coll.c - collections: their handles, and the changes of the catalogue.
+*/
+#include "handle.h"
+
+/* {==================================================================
+** Handles
+** =================================================================== */
+
+static lode_coll *coll_new (lode_store *s) {
+  lode_coll *c = lode_malloc(sizeof *c);
+  if (c == NULL) {
+    fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
+    return NULL;
+  }
+  memset(c, 0, sizeof *c);
+  return c;
+}
+
+static void coll_attach (lode_coll *c, lode_store *s) {
+  c->store = s;
+  c->next = s->colls;
+  c->link = &s->colls;
+  if (s->colls != NULL)
+    s->colls->link = &c->next;
+  s->colls = c;
+  check_handle(1);
+}
+
+void coll_detach (lode_coll *c) {
+  if (c->store == NULL)
+    return;
+  walks_leave(c);
+  if (!c->gone)
+    kv_db_close(c->store->env, c->db);
+  *c->link = c->next;
+  if (c->next != NULL)
+    c->next->link = c->link;
+  c->store = NULL;
+  check_handle(-1);
+}
+
+void colls_settle (lode_store *s, unsigned depth, bool committed) {
+  for (lode_coll *c = s->colls; c != NULL; c = c->next) {
+    if (!committed) {
+      c->generation = 0; /* it may be another one's next time */
+      if (c->made_depth >= depth)
+        c->gone = true; /* and its database closed, by LMDB */
+      if (c->drop_depth >= depth)
+        c->drop_depth = 0;
+      continue;
+    }
+    if (c->drop_depth == depth && --c->drop_depth == 0) {
+      kv_db_close(s->env, c->db);
+      c->gone = true;
+    }
+    if (c->made_depth == depth)
+      c->made_depth--;
+  }
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Collections
+** =================================================================== */
+
+static lode_status check_name (lode_store *s, lode_slice name) {
+  if (name.size > 0 && name.size <= LODE_NAME_MAX &&
+      memchr(name.data, '\0', name.size) == NULL)
+    return LODE_OK;
+  return fail(&s->error, LODE_BAD_ARGUMENT, "a collection's name has 1 to "
+              "%d bytes, none of them 0", LODE_NAME_MAX);
+}
+
+static const char *kind_name (lode_kind kind) {
+  return kind == LODE_DICT ? "dict" : "set";
+}
+
+static const char *type_name (lode_type type) {
+  static const char *const names[] = { "any", "string", "integer", "number",
+                                       "boolean", "table", "tuple" };
+  return names[type];
+}
+
+static lode_status differs (lode_store *s, lode_slice name,
+                            const char *option, lode_slice kept,
+                            lode_slice given) {
+  return fail(&s->error, LODE_INCOMPATIBLE, "%.*s was made with %s = "
+              "%.*s%s, not %.*s; open it with that one, or without",
+              (int)name.size, (const char *)name.data, option,
+              (int)kept.size, (const char *)kept.data,
+              kept.size == 0 ? "none" : "", (int)given.size,
+              (const char *)given.data);
+}
+
+static lode_status same_type (lode_store *s, lode_slice name,
+                              const char *option, lode_type kept,
+                              lode_type given) {
+  const char *a = type_name(kept), *b = type_name(given);
+  if (given == LODE_ANY || given == kept)
+    return LODE_OK;
+  return differs(s, name, option, slice_of(a, strlen(a)),
+                 slice_of(b, strlen(b)));
+}
+
+static lode_status same_text (lode_store *s, lode_slice name,
+                              const char *option, lode_slice kept,
+                              lode_slice given) {
+  if (given.size == 0 || slice_equal(kept, given))
+    return LODE_OK;
+  return differs(s, name, option, kept, given);
+}
+
+/* Whether what is given agrees with what is kept. */
+static lode_status check_options (lode_store *s, const catalog_entry *e,
+                                  lode_kind kind,
+                                  const lode_coll_options *o) {
+  lode_status st;
+  if (e->kind != kind)
+    return fail(&s->error, LODE_INCOMPATIBLE, "%.*s is a %s, not a %s",
+                (int)e->name.size, (const char *)e->name.data,
+                kind_name(e->kind), kind_name(kind));
+  st = same_type(s, e->name, "key", e->options.key, o->key);
+  if (st == LODE_OK)
+    st = same_type(s, e->name, "value", e->options.value, o->value);
+  if (st == LODE_OK)
+    st = same_text(s, e->name, "serializer", e->options.serializer,
+                   o->serializer);
+  if (st == LODE_OK)
+    st = same_text(s, e->name, "key_serializer", e->options.key_serializer,
+                   o->key_serializer);
+  if (st == LODE_OK && e->options.custom_hash != o->custom_hash)
+    st = fail(&s->error, LODE_INCOMPATIBLE, e->options.custom_hash
+              ? "%.*s was made with a hash of its own; give it as `hash`"
+              : "%.*s was made without `hash`; leave it out",
+              (int)e->name.size, (const char *)e->name.data);
+  return st;
+}
+
+/* Copies what an entry of the catalogue says to a handle. */
+static lode_status coll_keep (lode_coll *c, lode_store *s,
+                              const catalog_entry *e) {
+  lode_slice a = e->options.serializer, b = e->options.key_serializer;
+  c->texts = lode_malloc(a.size + b.size + 1);
+  if (c->texts == NULL)
+    return fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
+  if (a.size > 0)
+    memcpy(c->texts, a.data, a.size);
+  if (b.size > 0)
+    memcpy(c->texts + a.size, b.data, b.size);
+  c->kind = e->kind;
+  c->kept = e->options;
+  c->kept.serializer = slice_of(c->texts, a.size);
+  c->kept.key_serializer = slice_of(c->texts + a.size, b.size);
+  c->number = e->number;
+  c->check.number = e->number;
+  c->check.checksum = s->checksum;
+  return LODE_OK;
+}
+
+/* Opens the database of an entry; `db_name` was made of it. */
+static lode_status coll_open_db (lode_coll *c, lode_store *s,
+                                 lode_slice db_name, bool create) {
+  kv_txn *t = s->write.depth > 0 ? &s->write : &s->read;
+  kv_shape shape;
+  lode_status st = kv_db_open(t, db_name, create, &c->db, &shape);
+  if (st == LODE_OK && shape.strange) {
+    kv_db_close(s->env, c->db);
+    st = fail(&s->error, LODE_INCOMPATIBLE, "%.*s has duplicates or an "
+              "order of its own (DUPSORT, INTEGERKEY, REVERSEKEY), which "
+              "lode can't keep", (int)db_name.size,
+              (const char *)db_name.data);
+  }
+  return st;
+}
+
+/* The catalogue's entry of `name`, checked, and the name of its database. */
+static lode_status look_up (lode_store *s, lode_slice name, lode_kind kind,
+                            const lode_coll_options *o, lode_coll *c,
+                            char *db_name, size_t *size) {
+  catalog_entry e;
+  kv_txn *t;
+  lode_status st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = catalog_find(t, name, &e);
+  if (st == LODE_OK)
+    st = check_options(s, &e, kind, o);
+  if (st == LODE_OK)
+    st = coll_keep(c, s, &e);
+  if (st == LODE_OK) {
+    *size = catalog_db_name(&e, db_name);
+    st = catalog_generation(t, &c->generation);
+  }
+  handle_done(s);
+  return st;
+}
+
+/* Adds a collection to the catalogue, and its database. */
+static lode_status make (lode_store *s, lode_slice name, lode_kind kind,
+                         const lode_coll_options *o, lode_coll *c) {
+  char db_name[CATALOG_DB_NAME_MAX];
+  catalog_entry e;
+  lode_status st;
+  memset(&e, 0, sizeof e);
+  e.kind = kind;
+  e.name = name;
+  e.options = *o;
+  st = catalog_add(&s->write, &e);
+  if (st == LODE_OK)
+    st = coll_keep(c, s, &e);
+  if (st == LODE_OK)
+    st = coll_open_db(c, s, slice_of(db_name, catalog_db_name(&e, db_name)),
+                      true);
+  return st;
+}
+
+static lode_status open_or_make (lode_store *s, lode_slice name,
+                                 lode_kind kind, const lode_coll_options *o,
+                                 lode_coll *c) {
+  char db_name[CATALOG_DB_NAME_MAX];
+  size_t size;
+  bool own;
+  lode_status st = look_up(s, name, kind, o, c, db_name, &size);
+  if (st == LODE_OK)
+    st = coll_open_db(c, s, slice_of(db_name, size), false);
+  if (st != LODE_ABSENT)
+    return st;
+  if (s->readonly)
+    return fail(&s->error, LODE_NOT_FOUND, "there is no %s %.*s, and the "
+                "store is open for reading only", kind_name(kind),
+                (int)name.size, (const char *)name.data);
+  st = handle_write(s, &own);
+  if (st != LODE_OK)
+    return st;
+  lode_free(c->texts);
+  c->texts = NULL;
+  st = look_up(s, name, kind, o, c, db_name, &size); /* made meanwhile? */
+  if (st == LODE_OK)
+    st = coll_open_db(c, s, slice_of(db_name, size), false);
+  else if (st == LODE_ABSENT) {
+    st = make(s, name, kind, o, c);
+    if (st == LODE_OK && !own)
+      c->made_depth = s->write.depth;
+  }
+  return handle_written(s, own, st);
+}
+
+/* A named database as it lies; made when absent and allowed. */
+static lode_status open_raw (lode_store *s, lode_slice name, lode_kind kind,
+                             const lode_coll_options *o, lode_coll *c) {
+  bool own;
+  lode_status st;
+  c->kept = *o;
+  c->kind = kind;
+  st = coll_open_db(c, s, name, false);
+  if (st != LODE_ABSENT)
+    return st;
+  if (s->readonly)
+    return fail(&s->error, LODE_NOT_FOUND, "there is no database %.*s",
+                (int)name.size, (const char *)name.data);
+  st = handle_write(s, &own);
+  if (st != LODE_OK)
+    return st;
+  st = coll_open_db(c, s, name, true);
+  if (st == LODE_OK && !own)
+    c->made_depth = s->write.depth;
+  return handle_written(s, own, st);
+}
+
+lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
+                            const lode_coll_options *options,
+                            lode_coll **coll) {
+  lode_coll *c;
+  lode_status st = check_name(s, name);
+  if (st != LODE_OK)
+    return st;
+  if (options->serializer.size > LODE_NAME_MAX ||
+      options->key_serializer.size > LODE_NAME_MAX)
+    return fail(&s->error, LODE_BAD_ARGUMENT, "a serializer's name has at "
+                "most %d bytes", LODE_NAME_MAX);
+  if (s->foreign && !options->raw)
+    return fail(&s->error, LODE_INCOMPATIBLE, "%s was written by another "
+                "LMDB program: open its databases with raw = true, or make "
+                "a store of your own elsewhere", s->files.base);
+  c = coll_new(s);
+  if (c == NULL)
+    return LODE_NO_MEMORY;
+  if (s->write.depth == 0 && s->snapshots == 0) {
+    handle_done(s);
+    kv_db_reap(s->env);
+  }
+  st = options->raw ? open_raw(s, name, kind, options, c)
+                    : open_or_make(s, name, kind, options, c);
+  if (st != LODE_OK) {
+    lode_free(c->texts);
+    lode_free(c);
+    return st;
+  }
+  coll_attach(c, s);
+  *coll = c;
+  return LODE_OK;
+}
+
+void lode_coll_close (lode_coll *c) {
+  if (c == NULL)
+    return;
+  coll_detach(c);
+  lode_free(c->texts);
+  lode_free(c);
+}
+
+const lode_coll_options *lode_coll_kept (const lode_coll *c) {
+  return &c->kept;
+}
+
+lode_store *lode_coll_store (const lode_coll *c) { return c->store; }
+
+lode_status lode_coll_name (lode_coll *c, lode_buffer *name) {
+  catalog_entry e;
+  lode_store *s;
+  kv_txn *t;
+  lode_status st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = c->gone || c->drop_depth > 0 ? LODE_ABSENT
+                                    : catalog_by_number(t, c->number, &e);
+  if (st == LODE_OK && buffer_set(name, e.name.data, e.name.size) != LODE_OK)
+    st = fail(&s->error, LODE_NO_MEMORY, "no memory");
+  handle_done(s);
+  return st == LODE_ABSENT ? coll_gone(c) : st;
+}
+
+/* The handles of a collection that is being dropped know of it. */
+static void colls_dropped (lode_store *s, uint32_t number, bool own) {
+  for (lode_coll *c = s->colls; c != NULL; c = c->next)
+    if (c->number == number && !c->kept.raw && !c->gone) {
+      if (own) {
+        kv_db_close(s->env, c->db);
+        c->gone = true;
+      }
+      else if (c->drop_depth == 0)
+        c->drop_depth = s->write.depth;
+    }
+}
+
+static lode_status drop_entry (lode_store *s, const catalog_entry *e) {
+  char db_name[CATALOG_DB_NAME_MAX];
+  size_t size = catalog_db_name(e, db_name);
+  kv_txn *t = &s->write;
+  kv_shape shape;
+  kv_db db;
+  lode_status st = kv_db_open(t, slice_of(db_name, size), false, &db,
+                              &shape);
+  if (st == LODE_OK) {
+    st = kv_db_clear(t, db);
+    kv_db_close(s->env, db);
+  }
+  else if (st == LODE_ABSENT)
+    st = LODE_OK;
+  return st == LODE_OK ? catalog_drop(t, e) : st;
+}
+
+static lode_status drop_raw (lode_store *s, lode_slice name) {
+  return kv_db_remove(&s->write, name);
+}
+
+lode_status lode_drop (lode_store *s, lode_slice name) {
+  catalog_entry e;
+  uint32_t number = 0;
+  bool own;
+  lode_status st = check_name(s, name);
+  if (st == LODE_OK)
+    st = handle_write(s, &own);
+  if (st != LODE_OK)
+    return st;
+  st = s->foreign ? LODE_ABSENT : catalog_find(&s->write, name, &e);
+  if (st == LODE_OK) {
+    number = e.number;
+    st = drop_entry(s, &e);
+  }
+  else if (st == LODE_ABSENT)
+    st = drop_raw(s, name);
+  st = handle_written(s, own, st);
+  if (st == LODE_OK && number != 0)
+    colls_dropped(s, number, own);
+  return st;
+}
+
+lode_status lode_rename (lode_store *s, lode_slice from, lode_slice to) {
+  catalog_entry e, other;
+  bool own;
+  lode_status st = check_name(s, to);
+  if (st == LODE_OK)
+    st = check_name(s, from);
+  if (st == LODE_OK)
+    st = handle_write(s, &own);
+  if (st != LODE_OK)
+    return st;
+  st = s->foreign ? LODE_ABSENT : catalog_find(&s->write, to, &other);
+  if (st == LODE_OK && !slice_equal(from, to))
+    st = fail(&s->error, LODE_INCOMPATIBLE, "there is a collection %.*s "
+              "already; drop it first", (int)to.size,
+              (const char *)to.data);
+  else if (st == LODE_OK || st == LODE_ABSENT) {
+    st = s->foreign ? LODE_ABSENT : catalog_find(&s->write, from, &e);
+    if (st == LODE_OK)
+      st = catalog_rename(&s->write, &e, to);
+  }
+  return handle_written(s, own, st);
+}
+
+/* The next database of another program, as `name`. */
+static lode_status next_raw (lode_store *s, lode_slice after,
+                             lode_buffer *name) {
+  lode_slice raw;
+  kv_shape shape;
+  kv_txn *t;
+  kv_db db;
+  lode_status st = handle_read(s, &t);
+  if (st == LODE_OK)
+    st = catalog_next_raw(t, after, &raw);
+  if (st == LODE_OK && buffer_set(name, raw.data, raw.size) != LODE_OK)
+    st = fail(&s->error, LODE_NO_MEMORY, "no memory");
+  handle_done(s);
+  if (st != LODE_OK || s->write.depth > 0 || s->snapshots > 0)
+    return st;
+  st = kv_db_open(&s->read, slice_of_buffer(name), false, &db, &shape);
+  if (st == LODE_OK)
+    kv_db_close(s->env, db);
+  return st;
+}
+
+lode_status lode_coll_next (lode_store *s, lode_slice after,
+                            lode_buffer *name, lode_kind *kind) {
+  lode_buffer raw = { NULL, 0, 0 };
+  catalog_entry e;
+  kv_txn *t;
+  lode_status st, st_raw;
+  st_raw = lode_buffer_add(&raw, after.data, after.size);
+  do
+    st_raw = st_raw == LODE_OK || st_raw == LODE_INCOMPATIBLE
+             ? next_raw(s, slice_of_buffer(&raw), &raw) : st_raw;
+  while (st_raw == LODE_INCOMPATIBLE); /* a plain entry: no database */
+  st = handle_read(s, &t);
+  if (st == LODE_OK)
+    st = s->foreign ? LODE_ABSENT : catalog_next(t, after, &e);
+  if (st == LODE_OK && (st_raw != LODE_OK ||
+                        slice_compare(e.name, slice_of_buffer(&raw)) < 0)) {
+    *kind = e.kind;
+    if (buffer_set(name, e.name.data, e.name.size) != LODE_OK)
+      st = fail(&s->error, LODE_NO_MEMORY, "no memory");
+  }
+  else if (st == LODE_OK || st == LODE_ABSENT) {
+    st = st_raw;
+    if (st == LODE_OK) {
+      *kind = LODE_RAW;
+      if (buffer_set(name, raw.data, raw.size) != LODE_OK)
+        st = fail(&s->error, LODE_NO_MEMORY, "no memory");
+    }
+  }
+  handle_done(s);
+  lode_buffer_free(&raw);
+  return st;
+}
+
+lode_status lode_coll_statistics (lode_coll *c, lode_coll_stats *stats) {
+  kv_db_stats db;
+  lode_store *s;
+  kv_txn *t;
+  lode_status st = lode_len(c, &stats->entries);
+  if (st == LODE_OK)
+    st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = kv_db_measure(t, c->db, &db);
+  if (st == LODE_OK) {
+    stats->depth = db.depth;
+    stats->branch_pages = db.branch_pages;
+    stats->leaf_pages = db.leaf_pages;
+    stats->overflow_pages = db.overflow_pages;
+    stats->size = (db.branch_pages + db.leaf_pages + db.overflow_pages) *
+                  db.page_size;
+  }
+  handle_done(s);
+  return st;
+}
+
+/* }================================================================== */

@@ -1,0 +1,459 @@
+/*
+** entry.c - single entries, and loads of many. See lode.h and handle.h.
+*/
+#include <stdlib.h>
+
+#include "handle.h"
+
+static lode_status no_memory (lode_store *s) {
+  return fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
+}
+
+lode_status entry_damaged (lode_coll *c) {
+  return fail(&c->store->error, LODE_CORRUPT, "the entry is damaged: its "
+              "bytes don't agree with their checksum; restore it from a "
+              "backup, or write it anew");
+}
+
+/* {==================================================================
+** Keys
+** =================================================================== */
+
+bool lode_key_is_long (const lode_coll *coll, size_t size) {
+  return size >= LODE_KEY_ROOM && !coll->kept.raw;
+}
+
+lode_status lode_key_of (lode_coll *coll, lode_slice whole, lode_slice hash,
+                         lode_key *key) {
+  lode_store *s;
+  lode_status st = coll_store(coll, &s);
+  size_t most = coll->kept.raw ? KV_KEY_MAX : LODE_KEY_MAX;
+  if (st != LODE_OK)
+    return st;
+  if (whole.size == 0)
+    return fail(&s->error, LODE_BAD_KEY, "an empty key can't be stored");
+  if (whole.size > most)
+    return fail(&s->error, LODE_BAD_KEY, "the key has %llu bytes; at most "
+                "%llu are allowed", (unsigned long long)whole.size,
+                (unsigned long long)most);
+  key->whole = whole;
+  if (lode_key_is_long(coll, whole.size))
+    key_store(key, hash, s->secret);
+  else
+    key->stored = whole;
+  return LODE_OK;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Reading
+** =================================================================== */
+
+/* Whether the record of `stored` is a bucket. */
+static bool in_bucket (const lode_coll *c, lode_slice stored) {
+  return key_stored_is_long(stored) && !c->kept.raw;
+}
+
+lode_status entry_get (lode_coll *c, kv_txn *t, lode_slice stored,
+                       lode_slice whole, lode_value *value) {
+  lode_slice record;
+  lode_status st = kv_get(t, c->db, stored, &record);
+  if (lode_unlikely(st != LODE_OK))
+    return st;
+  if (lode_unlikely(c->kept.raw)) {
+    value->data = record;
+    value->codec = LODE_BYTES;
+  }
+  else if (lode_unlikely(in_bucket(c, stored)))
+    st = bucket_find(&c->check, record, whole, value);
+  else
+    st = record_read(&c->check, whole, record, value);
+  return st == LODE_CORRUPT ? entry_damaged(c) : st;
+}
+
+lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
+  lode_store *s;
+  kv_txn *t;
+  lode_status st = coll_store(c, &s);
+  if (st != LODE_OK)
+    return st;
+  st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = entry_get(c, t, key->stored, key->whole, value);
+  if (lode_unlikely(st != LODE_OK)) {
+    if (st == LODE_ABSENT) {
+      lode_status stands = coll_stands(c, t);
+      st = stands == LODE_OK ? LODE_ABSENT : stands;
+    }
+    handle_done(s);
+  }
+  else if (lode_unlikely(c->drop_depth > 0 || c->gone)) {
+    handle_done(s);
+    st = coll_gone(c);
+  }
+  return st;
+}
+
+void lode_done (lode_coll *c) {
+  if (c->store != NULL)
+    handle_done(c->store);
+}
+
+lode_status lode_has (lode_coll *c, const lode_key *key) {
+  lode_value value;
+  lode_status st = lode_get(c, key, &value);
+  lode_done(c);
+  return st;
+}
+
+lode_status lode_len (lode_coll *c, uint64_t *n) {
+  kv_db_stats stats;
+  uint64_t extra = 0;
+  lode_store *s;
+  kv_txn *t;
+  lode_status st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = coll_stands(c, t);
+  if (st == LODE_OK)
+    st = kv_db_measure(t, c->db, &stats);
+  if (st == LODE_OK && !c->kept.raw)
+    st = catalog_extra(t, c->number, &extra);
+  if (st == LODE_OK)
+    *n = stats.entries + extra;
+  handle_done(s);
+  return st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Writing
+** =================================================================== */
+
+/* Counts a bucket that has one entry more or less than before. */
+static lode_status count_extra (lode_coll *c, int change) {
+  kv_txn *t = &c->store->write;
+  uint64_t extra;
+  lode_status st = catalog_extra(t, c->number, &extra);
+  if (st == LODE_OK && change < 0 && extra == 0)
+    return entry_damaged(c);
+  if (st == LODE_OK)
+    st = catalog_set_extra(t, c->number, change < 0 ? extra - 1 : extra + 1);
+  return st;
+}
+
+/* Changes the bucket under `stored`; `value` null takes the entry out. */
+static lode_status change_bucket (lode_coll *c, lode_slice stored,
+                                  lode_slice whole, const lode_value *value) {
+  lode_store *s = c->store;
+  lode_slice bucket = slice_of("", 0);
+  int change;
+  lode_status st = kv_get(&s->write, c->db, stored, &bucket);
+  if (st == LODE_ABSENT)
+    st = LODE_OK;
+  if (st != LODE_OK)
+    return st;
+  st = bucket_change(&s->record, bucket, &c->check, whole, value, &change);
+  if (st != LODE_OK)
+    return st == LODE_CORRUPT ? entry_damaged(c) : st == LODE_NO_MEMORY
+           ? no_memory(s) : fail(&s->error, st, "the entry is too big");
+  if (change == 0 && value == NULL)
+    return LODE_ABSENT;
+  if (change != 0 && bucket.size > 0 && s->record.size > 0)
+    st = count_extra(c, change);
+  if (st != LODE_OK)
+    return st;
+  if (s->record.size == 0)
+    return kv_delete(&s->write, c->db, stored);
+  return kv_put(&s->write, c->db, stored, slice_of_buffer(&s->record),
+                false);
+}
+
+/* The record of a value, in the store's buffer. */
+static lode_status build_record (lode_coll *c, lode_slice whole,
+                                 lode_value value, lode_slice *record) {
+  lode_buffer *b = &c->store->record;
+  if (c->kept.raw) {
+    *record = value.data;
+    return LODE_OK;
+  }
+  b->size = 0;
+  if (lode_buffer_reserve(b, record_size(value)) != LODE_OK)
+    return no_memory(c->store);
+  record_write(b->data, &c->check, whole, value);
+  *record = slice_of(b->data, record_size(value));
+  return LODE_OK;
+}
+
+/* ADD and REPLACE look first. */
+static lode_status may_put (lode_coll *c, lode_slice stored,
+                            lode_slice whole, lode_put_mode mode) {
+  lode_value old;
+  lode_status st;
+  if (mode == LODE_PUT)
+    return LODE_OK;
+  st = entry_get(c, &c->store->write, stored, whole, &old);
+  if (st == LODE_OK)
+    return mode == LODE_ADD ? LODE_EXISTS : LODE_OK;
+  if (st == LODE_ABSENT)
+    return mode == LODE_ADD ? LODE_OK : LODE_ABSENT;
+  return st;
+}
+
+lode_status entry_put (lode_coll *c, lode_slice stored, lode_slice whole,
+                       lode_value value, lode_put_mode mode) {
+  lode_slice record;
+  lode_status st = may_put(c, stored, whole, mode);
+  if (st != LODE_OK)
+    return st;
+  if (in_bucket(c, stored))
+    return change_bucket(c, stored, whole, &value);
+  st = build_record(c, whole, value, &record);
+  if (st == LODE_OK)
+    st = kv_put(&c->store->write, c->db, stored, record, false);
+  return st;
+}
+
+lode_status entry_delete (lode_coll *c, lode_slice stored,
+                          lode_slice whole) {
+  if (in_bucket(c, stored))
+    return change_bucket(c, stored, whole, NULL);
+  return kv_delete(&c->store->write, c->db, stored);
+}
+
+/* LMDB writes no value of 2 GiB; far below that it is no good idea either. */
+static lode_status check_size (lode_store *s, lode_value value) {
+  if (value.data.size <= ((size_t)1 << 30))
+    return LODE_OK;
+  return fail(&s->error, LODE_BAD_VALUE, "the value has %llu bytes; at most "
+              "1 GiB is allowed", (unsigned long long)value.data.size);
+}
+
+lode_status lode_put (lode_coll *c, const lode_key *key, lode_value value,
+                      lode_put_mode mode) {
+  bool own;
+  lode_status st = coll_write(c, &own);
+  if (st != LODE_OK)
+    return st;
+  st = check_size(c->store, value);
+  if (st == LODE_OK)
+    st = entry_put(c, key->stored, key->whole, value, mode);
+  return handle_written(c->store, own, st);
+}
+
+lode_status lode_delete (lode_coll *c, const lode_key *key) {
+  bool own;
+  lode_status st = coll_write(c, &own);
+  if (st != LODE_OK)
+    return st;
+  st = entry_delete(c, key->stored, key->whole);
+  return handle_written(c->store, own, st);
+}
+
+lode_status lode_clear (lode_coll *c, uint64_t *n) {
+  uint64_t before;
+  bool own;
+  lode_status st = coll_write(c, &own);
+  if (st != LODE_OK)
+    return st;
+  st = lode_len(c, &before);
+  if (st == LODE_OK)
+    st = kv_db_clear(&c->store->write, c->db);
+  if (st == LODE_OK && !c->kept.raw)
+    st = catalog_set_extra(&c->store->write, c->number, 0);
+  st = handle_written(c->store, own, st);
+  if (st == LODE_OK)
+    *n = before;
+  return st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Batches
+** =================================================================== */
+
+/*
+**   pair := key size (4) record size (4) whole size (4)
+**           stored key, record, whole key (of a long key only)
+*/
+#define PAIR_HEAD 12
+
+struct lode_batch {
+  lode_coll *coll;
+  lode_buffer pairs;
+  lode_buffer order;  /* size_t offsets of pairs, as they came */
+  size_t last;        /* offset of the latest */
+  bool ascending;     /* they came sorted, none twice */
+};
+
+typedef struct pair {
+  lode_slice stored, record, whole;
+} pair;
+
+static pair pair_at (const unsigned char *p) {
+  pair x;
+  x.stored = slice_of(p + PAIR_HEAD, get_u32(p));
+  x.record = slice_of(x.stored.data + x.stored.size, get_u32(p + 4));
+  x.whole = slice_of(x.record.data + x.record.size, get_u32(p + 8));
+  if (x.whole.size == 0)
+    x.whole = x.stored;
+  return x;
+}
+
+static int pair_compare (const void *a, const void *b) {
+  const unsigned char *p = *(unsigned char *const *)a;
+  const unsigned char *q = *(unsigned char *const *)b;
+  pair x = pair_at(p), y = pair_at(q);
+  int c = key_compare(x.stored, x.whole, y.stored, y.whole);
+  return c != 0 ? c : (p > q) - (p < q); /* equal keys stay in turn */
+}
+
+lode_status lode_batch_begin (lode_coll *c, lode_batch **batch) {
+  lode_store *s;
+  lode_status st = coll_store(c, &s);
+  lode_batch *b;
+  if (st != LODE_OK)
+    return st;
+  b = lode_malloc(sizeof *b);
+  if (b == NULL)
+    return no_memory(s);
+  memset(b, 0, sizeof *b);
+  b->coll = c;
+  b->ascending = true;
+  *batch = b;
+  return LODE_OK;
+}
+
+size_t lode_batch_pending (const lode_batch *b) { return b->pairs.size; }
+
+lode_status lode_batch_add (lode_batch *b, const lode_key *key,
+                            lode_value value) {
+  lode_coll *c = b->coll;
+  bool is_long = in_bucket(c, key->stored);
+  size_t record = c->kept.raw ? value.data.size : record_size(value);
+  size_t whole = is_long ? key->whole.size : 0;
+  size_t size = PAIR_HEAD + key->stored.size + record + whole;
+  size_t at = b->pairs.size;
+  unsigned char *p;
+  lode_store *s;
+  lode_status st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = check_size(s, value);
+  if (st != LODE_OK)
+    return st;
+  if (lode_buffer_reserve(&b->pairs, size) != LODE_OK ||
+      lode_buffer_add(&b->order, &at, sizeof at) != LODE_OK)
+    return no_memory(s);
+  p = b->pairs.data + at;
+  put_u32(p, (uint32_t)key->stored.size);
+  put_u32(p + 4, (uint32_t)record);
+  put_u32(p + 8, (uint32_t)whole);
+  p += PAIR_HEAD;
+  memcpy(p, key->stored.data, key->stored.size);
+  p += key->stored.size;
+  if (!c->kept.raw)
+    record_write(p, &c->check, key->whole, value);
+  else if (record > 0)
+    memcpy(p, value.data.data, record);
+  if (whole > 0)
+    memcpy(p + record, key->whole.data, whole);
+  b->pairs.size += size;
+  if (at > 0 && b->ascending) {
+    pair before = pair_at(b->pairs.data + b->last);
+    b->ascending = key_compare(before.stored, before.whole, key->stored,
+                               key->whole) < 0;
+  }
+  b->last = at;
+  return LODE_OK;
+}
+
+/* A copy of the last key that the tree holds; empty when it holds none. */
+static lode_status last_key (lode_coll *c, unsigned char room[KV_KEY_MAX],
+                             lode_slice *last) {
+  kv_txn *t = &c->store->write;
+  lode_slice key, value;
+  kv_cursor *cursor;
+  lode_status st = kv_cursor_open(t, c->db, &cursor);
+  *last = slice_of(room, 0);
+  if (st != LODE_OK)
+    return st;
+  st = kv_cursor_move(t, cursor, KV_LAST, &key, &value);
+  if (st == LODE_OK && key.size <= KV_KEY_MAX) {
+    memcpy(room, key.data, key.size);
+    last->size = key.size;
+  }
+  kv_cursor_close(cursor);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+/* One pair: appended when it lies past the `last` key of the tree. */
+static lode_status write_pair (lode_coll *c, const pair *x,
+                               lode_slice *last) {
+  lode_value value;
+  lode_status st;
+  bool append = slice_compare(x->stored, *last) > 0;
+  if (append)
+    *last = x->stored;
+  if (!in_bucket(c, x->stored))
+    return kv_put(&c->store->write, c->db, x->stored, x->record, append);
+  st = record_read(&c->check, x->whole, x->record, &value);
+  return st == LODE_OK ? entry_put(c, x->stored, x->whole, value, LODE_PUT)
+                       : entry_damaged(c);
+}
+
+static lode_status write_pairs (lode_batch *b) {
+  const unsigned char **at = (const unsigned char **)(void *)b->order.data;
+  size_t n = b->order.size / sizeof(size_t);
+  unsigned char room[KV_KEY_MAX];
+  lode_slice last;
+  lode_status st = last_key(b->coll, room, &last);
+  if (!b->ascending)
+    qsort(at, n, sizeof *at, pair_compare);
+  for (size_t i = 0; st == LODE_OK && i < n; i++) {
+    pair x = pair_at(at[i]);
+    if (!b->ascending && i + 1 < n) { /* of equal keys the last one stays */
+      pair next = pair_at(at[i + 1]);
+      if (key_compare(x.stored, x.whole, next.stored, next.whole) == 0)
+        continue;
+    }
+    st = write_pair(b->coll, &x, &last);
+  }
+  return st;
+}
+
+lode_status lode_batch_write (lode_batch *b) {
+  bool own;
+  lode_status st = coll_write(b->coll, &own);
+  size_t n = b->order.size / sizeof(size_t);
+  if (st != LODE_OK)
+    return st;
+  _Static_assert(sizeof(size_t) == sizeof(unsigned char *), "one for one");
+  for (size_t i = 0; i < n; i++) { /* from offsets to addresses */
+    size_t offset;
+    unsigned char *p;
+    memcpy(&offset, b->order.data + i * sizeof offset, sizeof offset);
+    p = b->pairs.data + offset;
+    memcpy(b->order.data + i * sizeof p, &p, sizeof p);
+  }
+  if (n > 0)
+    st = write_pairs(b);
+  b->pairs.size = b->order.size = b->last = 0;
+  b->ascending = true;
+  return handle_written(b->coll->store, own, st);
+}
+
+void lode_batch_end (lode_batch *b) {
+  if (b == NULL)
+    return;
+  lode_buffer_free(&b->pairs);
+  lode_buffer_free(&b->order);
+  lode_free(b);
+}
+
+/* }================================================================== */

@@ -1,0 +1,240 @@
+/*
+** kv.h - the room of LMDB: only kv.c includes its header.
+**
+** One environment per file and process (a registry by device and inode),
+** counted by its handles. A `kv_txn` belongs to one handle: it reads with
+** a transaction that is renewed and reset, or writes in a chain of nested
+** ones. Each open transaction is inside the environment's gate, so that
+** the map moves only when there is none.
+**
+** A map that is nearly full is no end: the writes of a transaction are then
+** logged, and when LMDB has no room left the transaction is rolled back,
+** the map grown, and the log replayed.
+*/
+#ifndef LODE_KV_H
+#define LODE_KV_H
+
+#include "bytes.h"
+#include "files.h"
+#include "writer.h"
+
+#define KV_DEPTH_MAX 64    /* nested write transactions */
+#define KV_KEY_MAX 511     /* LMDB 0.9's limit */
+
+struct MDB_txn;
+struct MDB_cursor;
+
+typedef struct kv_env kv_env;
+typedef unsigned kv_db; /* a database; KV_MAIN is the unnamed one */
+#define KV_MAIN 1
+
+typedef struct kv_level { /* a write transaction in the chain */
+  struct MDB_txn *txn;
+  size_t mark; /* size of the log when it began */
+} kv_level;
+
+typedef struct kv_txn {
+  kv_env *env;
+  lode_error *error;      /* takes the words of failures */
+  struct MDB_txn *txn;    /* the open one, innermost; null: none */
+  struct MDB_txn *idle;   /* a reader's, reset, to be renewed */
+  /* of writers only */
+  bool locked;            /* holds the writer lock */
+  bool sync;              /* commits reach the disk */
+  bool logging;
+  bool allowance;         /* the map was widened for deletes */
+  unsigned depth;
+  unsigned failed_depth;  /* which level can only be rolled back; 0: none */
+  lode_status failed;     /* and why */
+  lode_buffer log;
+  kv_level levels[KV_DEPTH_MAX + 1]; /* by depth, from 1 */
+} kv_txn;
+
+typedef struct kv_hooks { /* what the room above knows of a file's content */
+  lode_status (*fill)(kv_txn *t);  /* of a new file, once */
+  lode_status (*check)(kv_txn *t); /* at the first open of a process */
+} kv_hooks;
+
+/*
+** Opens (or finds, or makes) the environment for `f`; the statuses are those
+** of lode_open. To be given back by kv_release.
+*/
+lode_status kv_open (const files *f, const lode_options *options,
+                     const kv_hooks *hooks, kv_env **env, lode_error *error);
+/* Closes it with the last handle. */
+void kv_release (kv_env *env);
+
+bool kv_readonly (const kv_env *env); /* the file can't be written at all */
+uint64_t kv_version (kv_env *env);
+lode_status kv_flush (kv_env *env, lode_error *error);
+/* Writes a copy to the new file `path`, of which `dir` is the directory. */
+lode_status kv_backup (kv_env *env, const char *path, const char *dir,
+                       bool compact, lode_error *error);
+
+typedef struct kv_figures {
+  uint64_t file_size, map_size, max_size, page_size, pages, free_pages;
+  unsigned readers, max_readers, handles, collections;
+} kv_figures;
+
+lode_status kv_measure (kv_txn *read, kv_figures *figures);
+unsigned kv_collections (const kv_env *env); /* most that are allowed */
+
+/*
+** A number the room above keeps with the environment: the generation of
+** the catalogue up to which every database was opened.
+*/
+uint64_t kv_generation (kv_env *env);
+void kv_set_generation (kv_env *env, uint64_t generation);
+
+/* {==================================================================
+** Transactions
+** =================================================================== */
+
+void kv_txn_init (kv_txn *t, kv_env *env, lode_error *error);
+/* Ends and frees whatever `t` holds. */
+void kv_txn_free (kv_txn *t);
+
+lode_status kv_read_begin (kv_txn *t);
+void kv_read_end (kv_txn *t);
+
+/* The writer lock alone; kv_write_begin goes on from it. */
+lode_status kv_lock (kv_txn *t, unsigned timeout);
+void kv_unlock (kv_txn *t);
+
+/* BUSY, REENTRY, READONLY, FULL, IO, NO_MEMORY, BAD_ARGUMENT (depth). */
+lode_status kv_write_begin (kv_txn *t, unsigned timeout);
+/* Ends the innermost; the outermost gives the lock back, whatever comes. */
+lode_status kv_write_commit (kv_txn *t);
+void kv_write_abort (kv_txn *t);
+
+/* }================================================================== */
+
+/* {==================================================================
+** Databases
+** =================================================================== */
+
+typedef struct kv_shape { /* how another program made a database */
+  bool strange; /* duplicates, or keys not in the order of their bytes */
+} kv_shape;
+
+/*
+** Opens a named database for `t` and counts the use. Inside a write
+** transaction it may be made (`create`); ABSENT when there is none.
+** FULL when there are too many; REENTRY, BUSY.
+*/
+lode_status kv_db_open (kv_txn *t, lode_slice name, bool create, kv_db *db,
+                        kv_shape *shape);
+void kv_db_close (kv_env *env, kv_db db);
+/* Closes those that nobody uses, when many are open. */
+void kv_db_reap (kv_env *env);
+/* Empties it. */
+lode_status kv_db_clear (kv_txn *t, kv_db db);
+/*
+** Removes one for good, with what it holds. BUSY while a handle of this
+** process uses it; ABSENT.
+*/
+lode_status kv_db_remove (kv_txn *t, lode_slice name);
+
+typedef struct kv_db_stats {
+  uint64_t entries, branch_pages, leaf_pages, overflow_pages, page_size;
+  unsigned depth;
+} kv_db_stats;
+
+lode_status kv_db_measure (kv_txn *t, kv_db db, kv_db_stats *stats);
+
+/* }================================================================== */
+
+/* {==================================================================
+** Entries and cursors
+** =================================================================== */
+
+/* ABSENT; the value lies in the map until the transaction moves on. */
+lode_status kv_get (kv_txn *t, kv_db db, lode_slice key, lode_slice *value);
+
+/* With `append` the caller knows that the key is past the last one. */
+lode_status kv_put (kv_txn *t, kv_db db, lode_slice key, lode_slice value,
+                    bool append);
+lode_status kv_delete (kv_txn *t, kv_db db, lode_slice key);
+
+typedef struct MDB_cursor kv_cursor;
+typedef enum kv_move { KV_FIRST, KV_LAST, KV_NEXT, KV_PREV } kv_move;
+
+lode_status kv_cursor_open (kv_txn *t, kv_db db, kv_cursor **c);
+void kv_cursor_close (kv_cursor *c);
+/* To the first entry not before `at`. ABSENT when there is none. */
+lode_status kv_cursor_seek (kv_txn *t, kv_cursor *c, lode_slice at,
+                            lode_slice *key, lode_slice *value);
+lode_status kv_cursor_move (kv_txn *t, kv_cursor *c, kv_move move,
+                            lode_slice *key, lode_slice *value);
+
+/* }================================================================== */
+
+/* {==================================================================
+** Inside the room (files that define KV_ROOM)
+** =================================================================== */
+
+#ifdef KV_ROOM
+
+#include <lmdb.h>
+
+#define KV_SPARE_DBS 64 /* databases past `collections` */
+
+typedef struct kv_open_db { /* a database that is open in this process */
+  lode_slice name;       /* null: none at this place */
+  unsigned uses;
+  kv_shape shape;
+  kv_txn *maker;         /* the uncommitted transaction that made it */
+  unsigned depth;        /* and the level of it */
+} kv_open_db;
+
+struct kv_env {
+  kv_env *next;          /* in the registry */
+  dev_t device;
+  ino_t inode;
+  unsigned handles;
+  MDB_env *mdb;
+  gate gate;
+  writer writer;
+  bool readonly;
+  bool dead;             /* lost its map: only to be closed */
+  bool nosync;           /* as the flag stands now */
+  bool widened;          /* the map is past the quota, for deletes */
+  uint64_t map_size, max_size, page_size;
+  unsigned collections, readers, timeout;
+  char *name;            /* for messages */
+  _Atomic uint64_t generation;
+  pthread_mutex_t dbs_mutex;
+  pthread_cond_t dbs_changed;
+  kv_txn *maker;         /* the transaction that has made databases */
+  kv_open_db *dbs;          /* by handle */
+  unsigned max_dbs, used_dbs;
+};
+
+/* Tells what LMDB's or the system's code `rc` means for `path`. */
+lode_status kv_failure (lode_error *e, int rc, const char *path);
+
+/* Gives the map another size; 0: that of the file's newest state. */
+lode_status kv_map_change (kv_env *env, uint64_t size, lode_error *e);
+
+/* The databases that a level of `t` made stay, or are forgotten. */
+void kv_dbs_keep (kv_txn *t, unsigned depth);
+void kv_dbs_forget (kv_txn *t, unsigned depth);
+
+/* IO: the environment has no map any more. */
+lode_status kv_dead (kv_txn *t);
+
+/* The writing half of kv_db_remove. */
+lode_status kv_write_remove (kv_txn *t, lode_slice name);
+
+/* Logs that `t` has opened a database, or mends that there was no room. */
+lode_status kv_log_made (kv_txn *t, lode_slice name, kv_db db);
+lode_status kv_make_room (kv_txn *t);
+
+/* FULL and the like when `t` has failed and can only be rolled back. */
+lode_status kv_usable (kv_txn *t);
+
+#endif
+
+/* }================================================================== */
+
+#endif

@@ -1,0 +1,522 @@
+/*
+** kv_env.c - environments: opened once per file and process, made whole,
+** copied; and what LMDB's codes mean. See kv.h.
+*/
+#define KV_ROOM
+#include "kv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "hash.h"
+
+_Static_assert(sizeof(size_t) == 8, "lode's maps need a 64-bit machine");
+_Static_assert(KV_MAIN == 1, "LMDB's handle of the main database");
+
+#define MAP_LARGE ((uint64_t)1 << 40)   /* reserved by default */
+#define MAP_SMALLEST ((uint64_t)1 << 20)
+#define OPEN_TRIES 5
+
+static kv_env *registry;
+static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* {==================================================================
+** Failures
+** =================================================================== */
+
+static bool disk_is_full (const char *path) {
+  struct statvfs fs;
+  return statvfs(path, &fs) == 0 && fs.f_bavail == 0;
+}
+
+/* Tells what LMDB's or the system's code `rc` means for `path`. */
+lode_status kv_failure (lode_error *e, int rc, const char *path) {
+  switch (rc) {
+    case MDB_NOTFOUND:
+      return LODE_ABSENT;
+    case MDB_KEYEXIST:
+      return LODE_EXISTS;
+    case MDB_MAP_FULL:
+      return fail(e, LODE_FULL, "%s is full: its map has no room left; "
+                  "reopen it with a larger map_size or max_size", path);
+    case MDB_DBS_FULL:
+      return fail(e, LODE_FULL, "%s has too many collections open; reopen "
+                  "it with a larger `collections`", path);
+    case MDB_READERS_FULL:
+      return fail(e, LODE_READERS_FULL, "%s has no reader slot left; close "
+                  "handles and snapshots, or raise `readers` once every "
+                  "process has closed the store", path);
+    case MDB_TXN_FULL:
+      return fail(e, LODE_FULL, "%s: the transaction is too big; write in "
+                  "smaller ones", path);
+    case MDB_BAD_VALSIZE:
+      return fail(e, LODE_BAD_KEY, "%s: the key's size is not allowed "
+                  "here", path);
+    case MDB_VERSION_MISMATCH:
+      return fail(e, LODE_INCOMPATIBLE, "%s was written by another version "
+                  "of LMDB (this is %s)", path, mdb_version(NULL, NULL,
+                                                           NULL));
+    case MDB_INVALID:
+      return fail(e, LODE_NOT_A_STORE, "%s is not an LMDB file", path);
+    case MDB_CORRUPTED: case MDB_PAGE_NOTFOUND:
+      return fail(e, LODE_CORRUPT, "%s is damaged (%s); restore it from a "
+                  "backup", path, mdb_strerror(rc));
+    case MDB_PANIC:
+      return fail(e, LODE_IO, "%s: an earlier write failed half way; close "
+                  "every handle of this process and open it again", path);
+    case MDB_BAD_RSLOT: case EAGAIN:
+      return fail(e, LODE_BUSY, "%s: its reader slot belongs to another "
+                  "process of the same number; processes in different pid "
+                  "namespaces can't share a store", path);
+    case ENOSPC: case EDQUOT: case EFBIG:
+      return fail(e, LODE_DISK_FULL, "%s: no room on the disk; free some "
+                  "and write again", path);
+    case ENOMEM:
+      return fail(e, LODE_NO_MEMORY, "%s: no memory", path);
+    case EACCES: case EPERM: case EROFS:
+      return fail(e, LODE_IO, "%s: %s; check its permissions, or open it "
+                  "with readonly = true", path, strerror(rc));
+    case EIO:
+      if (disk_is_full(path))
+        return fail(e, LODE_DISK_FULL, "%s: no room on the disk; free some "
+                    "and write again", path);
+      /* FALLTHROUGH */
+    default:
+      return fail(e, LODE_IO, "%s: %s", path, mdb_strerror(rc));
+  }
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Opening and closing
+** =================================================================== */
+
+static uint64_t whole_pages (uint64_t size) {
+  uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  return size < page ? page : size / page * page;
+}
+
+/* One try to open; a failed MDB_env is of no use and closed. */
+static int open_once (const files *f, const lode_options *o, uint64_t map,
+                      unsigned flags, MDB_env **mdb) {
+  MDB_env *env;
+  mdb_filehandle_t fd;
+  struct stat st;
+  bool is_dir = stat(f->base, &st) == 0 && S_ISDIR(st.st_mode);
+  int rc = mdb_env_create(&env);
+  if (rc != 0)
+    return rc;
+  if ((rc = mdb_env_set_mapsize(env, map)) == 0 &&
+      (rc = mdb_env_set_maxreaders(env, o->readers)) == 0 &&
+      (rc = mdb_env_set_maxdbs(env, o->collections + KV_SPARE_DBS)) == 0 &&
+      (rc = mdb_env_open(env, f->base, flags | MDB_NOTLS |
+                         (is_dir ? 0u : (unsigned)MDB_NOSUBDIR),
+                         (mdb_mode_t)o->mode)) == 0 &&
+      (rc = mdb_env_get_fd(env, &fd)) == 0) {
+    fcntl(fd, F_SETFD, FD_CLOEXEC); /* LMDB leaves it open to children */
+    *mdb = env;
+    return 0;
+  }
+  mdb_env_close(env);
+  return rc;
+}
+
+/* Opens with as large a map as the system grants, down to a small one. */
+static int open_mapped (const files *f, const lode_options *o,
+                        unsigned flags, MDB_env **mdb, uint64_t *map) {
+  int tries = OPEN_TRIES, rc;
+  *map = o->map_size != 0 ? o->map_size : MAP_LARGE;
+  if (o->max_size != 0 && *map > o->max_size)
+    *map = o->max_size;
+  *map = whole_pages(*map);
+  for (;;) {
+    rc = open_once(f, o, *map, flags, mdb);
+    if (rc == ENOMEM && o->map_size == 0 && *map / 2 >= MAP_SMALLEST)
+      *map = whole_pages(*map / 2);
+    else if ((rc == EINTR || rc == EAGAIN || rc == EINVAL) && --tries > 0) {
+      /* other processes that open or close at this moment; see ITS#10095 */
+      const struct timespec nap = { 0, 2000000 };
+      nanosleep(&nap, NULL);
+    }
+    else
+      return rc;
+  }
+}
+
+/* LMDB knows the order of the main database once that has been opened. */
+static int open_main (MDB_env *mdb) {
+  MDB_txn *txn;
+  MDB_dbi db;
+  int rc = mdb_txn_begin(mdb, NULL, MDB_RDONLY, &txn);
+  if (rc != 0)
+    return rc;
+  rc = mdb_dbi_open(txn, NULL, 0, &db);
+  if (rc == 0)
+    return mdb_txn_commit(txn);
+  mdb_txn_abort(txn);
+  return rc;
+}
+
+/* Writes a new store into the file `path` and syncs it. */
+static lode_status write_new (const files *f, const char *path,
+                              const lode_options *o, const kv_hooks *hooks,
+                              lode_error *error) {
+  lode_options small = *o;
+  files there = *f;
+  kv_env env;
+  kv_txn *t = lode_malloc(sizeof *t);
+  uint64_t map;
+  lode_status st;
+  int rc;
+  if (t == NULL)
+    return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
+  small.map_size = MAP_SMALLEST;
+  small.max_size = 0;
+  there.base = (char *)path;
+  memset(&env, 0, sizeof env);
+  env.name = f->base;
+  rc = open_mapped(&there, &small, 0, &env.mdb, &map);
+  if (rc != 0) {
+    lode_free(t);
+    return kv_failure(error, rc, path);
+  }
+  kv_txn_init(t, &env, error);
+  t->depth = 1;
+  if ((rc = open_main(env.mdb)) != 0 ||
+      (rc = mdb_txn_begin(env.mdb, NULL, 0, &t->txn)) != 0)
+    st = kv_failure(error, rc, path);
+  else if ((st = hooks->fill(t)) != LODE_OK)
+    mdb_txn_abort(t->txn);
+  else if ((rc = mdb_txn_commit(t->txn)) != 0 ||
+           (rc = mdb_env_sync(env.mdb, 1)) != 0)
+    st = kv_failure(error, rc, path);
+  mdb_env_close(env.mdb);
+  lode_free(t);
+  return st;
+}
+
+/*
+** Makes the data file: under a name of its own, whole and synced, and then
+** linked into place, so that no crash leaves half a store. Who comes
+** second finds the first one's.
+*/
+static lode_status create (const files *f, const lode_options *o,
+                           const kv_hooks *hooks, lode_error *error) {
+  char path[4096], lock[4096 + 8];
+  uint64_t nonce;
+  lode_status st;
+  if (!hash_random(&nonce, sizeof nonce))
+    return fail(error, LODE_IO, "%s: no random bytes to be had", f->base);
+  if (snprintf(path, sizeof path, "%s.new-%ld-%08x", f->data,
+               (long)getpid(), (unsigned)nonce) >= (int)sizeof path)
+    return fail(error, LODE_BAD_ARGUMENT, "the path is too long: %.80s...",
+                f->base);
+  snprintf(lock, sizeof lock, "%s-lock", path);
+  st = write_new(f, path, o, hooks, error);
+  if (st == LODE_OK && link(path, f->data) != 0 && errno != EEXIST)
+    st = kv_failure(error, errno, f->data);
+  unlink(path);
+  unlink(lock);
+  if (st == LODE_OK && !files_sync_dir(f->dir))
+    st = kv_failure(error, errno, f->dir);
+  return st;
+}
+
+static void env_free (kv_env *env) {
+  if (env->mdb != NULL)
+    mdb_env_close(env->mdb);
+  writer_destroy(&env->writer);
+  gate_destroy(&env->gate);
+  pthread_cond_destroy(&env->dbs_changed);
+  pthread_mutex_destroy(&env->dbs_mutex);
+  for (unsigned i = 0; env->dbs != NULL && i < env->max_dbs; i++)
+    lode_free((void *)env->dbs[i].name.data);
+  lode_free(env->dbs);
+  lode_free(env->name);
+  lode_free(env);
+}
+
+/* Lets the room above look at the file; here nobody else uses it yet. */
+static lode_status check_content (kv_env *env, const kv_hooks *hooks,
+                                  lode_error *error) {
+  kv_txn *t = lode_malloc(sizeof *t);
+  lode_status st;
+  if (t == NULL)
+    return fail(error, LODE_NO_MEMORY, "%s: no memory", env->name);
+  kv_txn_init(t, env, error);
+  st = hooks->check(t);
+  kv_txn_free(t);
+  lode_free(t);
+  return st;
+}
+
+/* A new environment for a file that is there. */
+static lode_status env_new (const files *f, const lode_options *o,
+                            const kv_hooks *hooks, kv_env **out,
+                            lode_error *error) {
+  kv_env *env = lode_malloc(sizeof *env);
+  size_t size = strlen(f->base) + 1;
+  MDB_stat stat_main;
+  MDB_envinfo info;
+  lode_status st = LODE_NO_MEMORY;
+  int rc;
+  if (env == NULL)
+    return fail(error, st, "%s: no memory", f->base);
+  memset(env, 0, sizeof *env);
+  env->max_size = o->max_size != 0 ? whole_pages(o->max_size) : 0;
+  env->collections = o->collections;
+  env->readers = o->readers;
+  env->timeout = o->lock_timeout;
+  env->max_dbs = o->collections + KV_SPARE_DBS + KV_MAIN + 1;
+  env->name = lode_malloc(size);
+  env->dbs = lode_malloc(env->max_dbs * sizeof *env->dbs);
+  if (!writer_init(&env->writer, NULL, 0) || !gate_init(&env->gate) ||
+      pthread_mutex_init(&env->dbs_mutex, NULL) != 0 ||
+      !gate_condition(&env->dbs_changed) ||
+      env->name == NULL || env->dbs == NULL) {
+    fail(error, st, "%s: no memory", f->base);
+    goto failed;
+  }
+  memcpy(env->name, f->base, size);
+  memset(env->dbs, 0, env->max_dbs * sizeof *env->dbs);
+  rc = open_mapped(f, o, 0, &env->mdb, &env->map_size);
+  if (o->readonly && (rc == EACCES || rc == EROFS || rc == EPERM)) {
+    env->readonly = true;
+    rc = open_mapped(f, o, MDB_RDONLY, &env->mdb, &env->map_size);
+    if (rc == EACCES || rc == EPERM) /* not even the lock file */
+      rc = open_mapped(f, o, MDB_RDONLY | MDB_NOLOCK, &env->mdb,
+                       &env->map_size);
+  }
+  if (rc == 0)
+    rc = open_main(env->mdb);
+  if (rc != 0) {
+    st = kv_failure(error, rc, f->base);
+    goto failed;
+  }
+  if (!env->readonly) {
+    writer_destroy(&env->writer);
+    if (!writer_init(&env->writer, f->side, o->mode)) {
+      st = kv_failure(error, errno, f->side);
+      writer_init(&env->writer, NULL, 0);
+      goto failed;
+    }
+    mdb_reader_check(env->mdb, NULL);
+  }
+  mdb_env_stat(env->mdb, &stat_main);
+  env->page_size = stat_main.ms_psize;
+  mdb_env_info(env->mdb, &info);
+  env->map_size = info.me_mapsize; /* never below what the file needs */
+  st = check_content(env, hooks, error);
+  if (st == LODE_OK) {
+    *out = env;
+    return LODE_OK;
+  }
+failed:
+  env_free(env);
+  return st;
+}
+
+/* Options that belong to the file as this process has it open must agree. */
+static lode_status same_options (const kv_env *env, const lode_options *o,
+                                 lode_error *error) {
+  const char *other = NULL;
+  if (o->max_size != 0 && whole_pages(o->max_size) != env->max_size)
+    other = "max_size";
+  else if (env->readonly && !o->readonly)
+    other = "readonly";
+  if (other == NULL)
+    return LODE_OK;
+  return fail(error, LODE_INCOMPATIBLE, "%s is open in this process with "
+              "another %s; close it first, or give the same", env->name,
+              other);
+}
+
+static kv_env *registered (const struct stat *st) {
+  for (kv_env *e = registry; e != NULL; e = e->next)
+    if (e->device == st->st_dev && e->inode == st->st_ino)
+      return e;
+  return NULL;
+}
+
+static lode_status open_registered (const files *f, const lode_options *o,
+                                    const kv_hooks *hooks, kv_env **env,
+                                    lode_error *error) {
+  struct stat st;
+  lode_status status;
+  if (stat(f->data, &st) != 0)
+    return kv_failure(error, errno, f->data);
+  *env = registered(&st);
+  if (*env != NULL) {
+    status = same_options(*env, o, error);
+    if (status == LODE_OK)
+      (*env)->handles++;
+    return status;
+  }
+  if (!files_fill_stdio())
+    return kv_failure(error, errno, f->base);
+  status = env_new(f, o, hooks, env, error);
+  if (status != LODE_OK)
+    return status;
+  (*env)->device = st.st_dev;
+  (*env)->inode = st.st_ino;
+  (*env)->handles = 1;
+  (*env)->next = registry;
+  registry = *env;
+  return LODE_OK;
+}
+
+static lode_status make_if_absent (const files *f, const lode_options *o,
+                                   const kv_hooks *hooks,
+                                   lode_error *error) {
+  lode_status st = files_probe(f, error);
+  if (st != LODE_ABSENT)
+    return st;
+  if (o->readonly || !o->create)
+    return fail(error, LODE_NOT_FOUND, "there is no store at %s", f->base);
+  if (!files_make_dir(f, o->mode))
+    return kv_failure(error, errno, f->dir);
+  if (files_unsafe(f) && !o->allow_unsafe_fs)
+    return LODE_OK; /* kv_open says so */
+  return create(f, o, hooks, error);
+}
+
+lode_status kv_open (const files *f, const lode_options *options,
+                     const kv_hooks *hooks, kv_env **env,
+                     lode_error *error) {
+  lode_status st = make_if_absent(f, options, hooks, error);
+  if (st != LODE_OK)
+    return st;
+  if (!options->allow_unsafe_fs && files_unsafe(f))
+    return fail(error, LODE_UNSAFE_FS, "%s is on a network or shared file "
+                "system, where memory maps lose data; use a local disk, or "
+                "allow_unsafe_fs = true if you know better", f->base);
+  pthread_mutex_lock(&registry_mutex);
+  st = open_registered(f, options, hooks, env, error);
+  pthread_mutex_unlock(&registry_mutex);
+  return st;
+}
+
+void kv_release (kv_env *env) {
+  pthread_mutex_lock(&registry_mutex);
+  lode_assert(env->handles > 0);
+  if (--env->handles == 0) {
+    kv_env **at = &registry;
+    while (*at != env)
+      at = &(*at)->next;
+    *at = env->next;
+    env_free(env);
+  }
+  pthread_mutex_unlock(&registry_mutex);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** The environment as a whole
+** =================================================================== */
+
+bool kv_readonly (const kv_env *env) { return env->readonly; }
+
+unsigned kv_collections (const kv_env *env) { return env->collections; }
+
+uint64_t kv_generation (kv_env *env) { return env->generation; }
+
+void kv_set_generation (kv_env *env, uint64_t generation) {
+  env->generation = generation;
+}
+
+uint64_t kv_version (kv_env *env) {
+  MDB_envinfo info;
+  mdb_env_info(env->mdb, &info);
+  return info.me_last_txnid;
+}
+
+lode_status kv_flush (kv_env *env, lode_error *error) {
+  int rc = env->readonly ? 0 : mdb_env_sync(env->mdb, 1);
+  return rc == 0 ? LODE_OK : kv_failure(error, rc, env->name);
+}
+
+/* Copies to `fd`, syncs it, and gives it its name. */
+static int backup_to (kv_env *env, int fd, const char *part,
+                      const char *path, const char *dir, bool compact) {
+  int rc;
+  gate_enter(&env->gate);
+  rc = mdb_env_copyfd2(env->mdb, fd, compact ? MDB_CP_COMPACT : 0);
+  gate_leave(&env->gate);
+  if (rc != 0)
+    return rc;
+  if (fsync(fd) != 0 || link(part, path) != 0 || !files_sync_dir(dir))
+    return errno;
+  return 0;
+}
+
+lode_status kv_backup (kv_env *env, const char *path, const char *dir,
+                       bool compact, lode_error *error) {
+  char part[4096];
+  int fd, rc;
+  if (writer_is_mine(&env->writer))
+    return fail(error, LODE_REENTRY, "%s: no backup inside of a "
+                "transaction; take it before or after", env->name);
+  if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
+    return fail(error, LODE_BAD_ARGUMENT, "the path is too long: %.80s...",
+                path);
+  fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0)
+    return kv_failure(error, errno, path);
+  rc = backup_to(env, fd, part, path, dir, compact);
+  close(fd);
+  unlink(part);
+  return rc == 0 ? LODE_OK : kv_failure(error, rc, path);
+}
+
+lode_status kv_measure (kv_txn *read, kv_figures *figures) {
+  kv_env *env = read->env;
+  mdb_filehandle_t fd;
+  MDB_envinfo info;
+  MDB_stat stat_main;
+  MDB_cursor *c;
+  MDB_val k, v;
+  struct stat st;
+  int rc = mdb_env_get_fd(env->mdb, &fd);
+  if (rc == 0 && fstat(fd, &st) != 0)
+    rc = errno;
+  if (rc == 0)
+    rc = mdb_env_info(env->mdb, &info);
+  if (rc == 0)
+    rc = mdb_env_stat(env->mdb, &stat_main);
+  if (rc == 0)
+    rc = mdb_cursor_open(read->txn, 0, &c); /* 0: the tree of free pages */
+  if (rc != 0)
+    return kv_failure(read->error, rc, env->name);
+  figures->free_pages = 0;
+  while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+    size_t pages;
+    if (v.mv_size >= sizeof pages) {
+      memcpy(&pages, v.mv_data, sizeof pages);
+      figures->free_pages += pages;
+    }
+  }
+  mdb_cursor_close(c);
+  figures->file_size = (uint64_t)st.st_size;
+  figures->map_size = info.me_mapsize;
+  figures->max_size = env->max_size;
+  figures->page_size = stat_main.ms_psize;
+  figures->pages = info.me_last_pgno + 1;
+  figures->readers = info.me_numreaders;
+  figures->max_readers = info.me_maxreaders;
+  figures->handles = env->handles;
+  figures->collections = env->collections;
+  return LODE_OK;
+}
+
+/* }================================================================== */

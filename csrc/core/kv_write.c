@@ -1,0 +1,502 @@
+/*
+** kv_write.c - the writer's side of kv.h: the map and its growth, the chain
+** of nested transactions, and the log from which a chain is built again.
+*/
+#define KV_ROOM
+#include "kv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "check.h"
+
+#define MAP_STEP ((uint64_t)64 << 20)  /* least growth */
+#define MAP_NEAR ((uint64_t)1 << 30)   /* log when no more than this is left */
+#define ALLOWANCE ((uint64_t)1 << 20)  /* past the quota, for deletes */
+#define GROW_TRIES 40
+
+static lode_status txn_failure (kv_txn *t, int rc) {
+  return kv_failure(t->error, rc, t->env->name);
+}
+
+static MDB_val val_of (lode_slice s) {
+  MDB_val v = { s.size, (void *)s.data };
+  return v;
+}
+
+/* {==================================================================
+** The map
+** =================================================================== */
+
+/* Whether the system would give a map of this size. */
+static bool map_granted (uint64_t size) {
+  void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANON |
+#ifdef MAP_NORESERVE
+                 MAP_NORESERVE |
+#endif
+                 0, -1, 0);
+  if (p == MAP_FAILED)
+    return false;
+  munmap(p, size);
+  return true;
+}
+
+/*
+** Gives the map another size (0: that of the file's newest state). Nobody
+** may be inside the gate. LMDB loses its map when the system refuses one,
+** so that is asked first.
+*/
+static lode_status map_resize (kv_env *env, uint64_t size, lode_error *e) {
+  MDB_envinfo info;
+  int rc;
+  if (size != 0 && !map_granted(size))
+    return fail(e, LODE_FULL, "%s is full: the system grants no map of "
+                "%llu bytes (see ulimit -v)", env->name,
+                (unsigned long long)size);
+  rc = mdb_env_set_mapsize(env->mdb, size);
+  if (rc != 0) {
+    env->dead = true;
+    return kv_failure(e, rc, env->name);
+  }
+  mdb_env_info(env->mdb, &info);
+  env->map_size = info.me_mapsize;
+  return LODE_OK;
+}
+
+lode_status kv_map_change (kv_env *env, uint64_t size, lode_error *e) {
+  lode_status st;
+  if (!gate_close(&env->gate, env->timeout))
+    return fail(e, LODE_BUSY, "%s: its map must change, but snapshots or "
+                "walks over one moment are open in this process; close "
+                "them and try again", env->name);
+  st = map_resize(env, size, e);
+  gate_open(&env->gate);
+  return st;
+}
+
+/* The size to grow to, or 0 when the quota allows none. */
+static uint64_t map_next (const kv_env *env, bool allowance) {
+  uint64_t next = env->map_size * 2;
+  if (next < env->map_size + MAP_STEP)
+    next = env->map_size + MAP_STEP;
+  if (env->max_size != 0) {
+    uint64_t most = env->max_size;
+    if (allowance)
+      most += ALLOWANCE + most / 32;
+    if (most <= env->map_size)
+      return 0;
+    if (next > most)
+      next = most;
+  }
+  return next;
+}
+
+static lode_status map_grow (kv_env *env, bool allowance, lode_error *e) {
+  uint64_t next = map_next(env, allowance);
+  lode_status st;
+  if (next == 0)
+    return fail(e, LODE_FULL, "%s is full: its quota (max_size) is %llu "
+                "bytes; delete entries, or reopen it with a larger one",
+                env->name, (unsigned long long)env->max_size);
+  st = kv_map_change(env, next, e);
+  if (st == LODE_OK && allowance)
+    env->widened = true;
+  return st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Writing: the chain of transactions, and the log that can rebuild it
+** =================================================================== */
+
+/*
+**   log   := entry*
+**   entry := op (1) db (4) key size (4) value size (4) key value
+*/
+typedef enum log_op {
+  LOG_PUT, LOG_APPEND, LOG_DELETE, LOG_CLEAR, LOG_REMOVE, LOG_MAKE, LOG_BEGIN,
+  LOG_END
+} log_op;
+
+#define LOG_HEAD 13
+
+static lode_status log_add (kv_txn *t, log_op op, kv_db db, lode_slice key,
+                            lode_slice value) {
+  unsigned char *p;
+  if (lode_buffer_reserve(&t->log, LOG_HEAD + key.size + value.size) !=
+      LODE_OK)
+    return txn_failure(t, ENOMEM);
+  p = t->log.data + t->log.size;
+  p[0] = (unsigned char)op;
+  put_u32(p + 1, db);
+  put_u32(p + 5, (uint32_t)key.size);
+  put_u32(p + 9, (uint32_t)value.size);
+  if (key.size > 0)
+    memcpy(p + LOG_HEAD, key.data, key.size);
+  if (value.size > 0)
+    memcpy(p + LOG_HEAD + key.size, value.data, value.size);
+  t->log.size += LOG_HEAD + key.size + value.size;
+  return LODE_OK;
+}
+
+/* Makes the failure `st` the end of the level at `depth`, and of deeper. */
+static lode_status fail_at (kv_txn *t, unsigned depth, lode_status st) {
+  if (t->failed_depth == 0 || depth < t->failed_depth) {
+    t->failed = st;
+    t->failed_depth = depth;
+  }
+  return st;
+}
+
+/* A level that has failed takes nothing more. */
+lode_status kv_usable (kv_txn *t) {
+  if (lode_unlikely(t->failed_depth != 0))
+    return fail(t->error, t->failed, "%s: this transaction has failed (%s) "
+                "and can only be rolled back", t->env->name,
+                lode_status_name(t->failed));
+  return LODE_OK;
+}
+
+/* Begins LMDB's own transaction for the level at `depth`. */
+static int begin_one (kv_txn *t, unsigned depth) {
+  MDB_txn *parent = depth > 1 ? t->levels[depth - 1].txn : NULL;
+  MDB_txn *txn;
+  int rc = mdb_txn_begin(t->env->mdb, parent, 0, &txn);
+  if (rc == 0)
+    t->txn = t->levels[depth].txn = txn;
+  return rc;
+}
+
+static int apply (kv_txn *t, log_op op, kv_db db, lode_slice key,
+                  lode_slice value) {
+  MDB_val k = val_of(key), v = val_of(value);
+  kv_db made;
+  int rc;
+  switch (op) {
+    case LOG_PUT: return mdb_put(t->txn, db, &k, &v, 0);
+    case LOG_APPEND: return mdb_put(t->txn, db, &k, &v, MDB_APPEND);
+    case LOG_DELETE: return mdb_del(t->txn, db, &k, NULL);
+    case LOG_CLEAR: return mdb_drop(t->txn, db, 0);
+    case LOG_MAKE:
+      rc = mdb_dbi_open(t->txn, (const char *)key.data, MDB_CREATE, &made);
+      return rc == 0 && made != db ? MDB_BAD_DBI : rc;
+    case LOG_REMOVE:
+      rc = mdb_dbi_open(t->txn, (const char *)key.data, 0, &made);
+      return rc == 0 ? mdb_drop(t->txn, made, 1) : rc;
+    default: return 0;
+  }
+}
+
+/* Does again, on a fresh outermost transaction, all that the log holds. */
+static int replay (kv_txn *t) {
+  size_t at = 0;
+  unsigned depth = 1;
+  int rc = begin_one(t, 1);
+  while (rc == 0 && at < t->log.size) {
+    unsigned char *p = t->log.data + at;
+    lode_slice key = slice_of(p + LOG_HEAD, get_u32(p + 5));
+    lode_slice value = slice_of(key.data + key.size, get_u32(p + 9));
+    if (p[0] == LOG_BEGIN)
+      rc = begin_one(t, ++depth);
+    else
+      rc = apply(t, (log_op)p[0], get_u32(p + 1), key, value);
+    at += LOG_HEAD + key.size + value.size;
+  }
+  return rc;
+}
+
+/* Drops the whole chain. */
+static void chain_abort (kv_txn *t) {
+  if (t->txn != NULL)
+    mdb_txn_abort(t->levels[1].txn); /* its children with it */
+  t->txn = NULL;
+}
+
+/*
+** LMDB has no room left: rolls everything back, grows the map, and does it
+** again, the last logged write included. For deletes the map may grow past
+** the quota.
+*/
+static lode_status grow_and_replay (kv_txn *t, bool deleting) {
+  lode_status st = LODE_OK;
+  int rc = MDB_MAP_FULL;
+  for (int i = 0; rc == MDB_MAP_FULL && i < GROW_TRIES; i++) {
+    chain_abort(t);
+    gate_leave(&t->env->gate);
+    st = map_grow(t->env, deleting, t->error);
+    gate_enter(&t->env->gate);
+    if (st != LODE_OK)
+      return fail_at(t, 1, st);
+    t->allowance = t->env->widened;
+    rc = replay(t);
+  }
+  if (rc == 0)
+    return LODE_OK;
+  chain_abort(t);
+  return fail_at(t, 1, txn_failure(t, rc));
+}
+
+/* One write: logged where the map is near its end, done, mended. */
+static lode_status write (kv_txn *t, log_op op, kv_db db, lode_slice key,
+                          lode_slice value) {
+  bool deleting = op == LOG_DELETE || op == LOG_CLEAR || op == LOG_REMOVE;
+  lode_status st = kv_usable(t);
+  size_t before = t->log.size;
+  int rc;
+  if (st != LODE_OK)
+    return st;
+  lode_assert(t->depth > 0);
+  if (t->logging) {
+    if (t->allowance && !deleting && op != LOG_MAKE)
+      return fail_at(t, t->depth, fail(t->error, LODE_FULL, "%s is full: "
+             "its quota (max_size) is %llu bytes; delete entries, or reopen "
+             "it with a larger one", t->env->name,
+             (unsigned long long)t->env->max_size));
+    st = log_add(t, op, db, key, value);
+    if (st != LODE_OK)
+      return fail_at(t, t->depth, st);
+  }
+  rc = apply(t, op, db, key, value);
+  if (lode_unlikely(rc != 0)) {
+    if (rc == MDB_MAP_FULL && t->logging)
+      return grow_and_replay(t, deleting);
+    t->log.size = before;
+    st = txn_failure(t, rc);
+    if (st > LODE_EXISTS && st != LODE_BAD_KEY)
+      fail_at(t, t->depth, st);
+  }
+  return st;
+}
+
+lode_status kv_log_made (kv_txn *t, lode_slice name, kv_db db) {
+  if (!t->logging)
+    return LODE_OK;
+  return log_add(t, LOG_MAKE, db, name, slice_of(NULL, 0));
+}
+
+lode_status kv_make_room (kv_txn *t) {
+  return t->depth > 0 && t->logging ? grow_and_replay(t, false) : LODE_FULL;
+}
+
+lode_status kv_put (kv_txn *t, kv_db db, lode_slice key, lode_slice value,
+                    bool append) {
+  return write(t, append ? LOG_APPEND : LOG_PUT, db, key, value);
+}
+
+lode_status kv_delete (kv_txn *t, kv_db db, lode_slice key) {
+  return write(t, LOG_DELETE, db, key, slice_of(NULL, 0));
+}
+
+lode_status kv_db_clear (kv_txn *t, kv_db db) {
+  return write(t, LOG_CLEAR, db, slice_of(NULL, 0), slice_of(NULL, 0));
+}
+
+lode_status kv_write_remove (kv_txn *t, lode_slice name) {
+  char text[KV_KEY_MAX + 1]; /* LMDB wants a 0 at the end */
+  lode_assert(name.size <= KV_KEY_MAX);
+  memcpy(text, name.data, name.size);
+  text[name.size] = '\0';
+  return write(t, LOG_REMOVE, 0, slice_of(text, name.size + 1),
+               slice_of(NULL, 0));
+}
+
+lode_status kv_lock (kv_txn *t, unsigned timeout) {
+  kv_env *env = t->env;
+  int pid = 0;
+  lode_status st;
+  lode_assert(!t->locked && t->depth == 0);
+  if (env->readonly)
+    return fail(t->error, LODE_READONLY, "%s is open for reading only",
+                env->name);
+  st = writer_acquire(&env->writer, timeout, &pid);
+  if (st == LODE_OK)
+    t->locked = true;
+  else if (st == LODE_REENTRY)
+    fail(t->error, st, "%s: this thread is writing through another handle "
+         "of the same store; finish that first, or write through it",
+         env->name);
+  else if (st == LODE_BUSY && pid != 0)
+    fail(t->error, st, "%s: process %d has held the writer lock for %u ms; "
+         "if it is stopped, resume or end it", env->name, pid, timeout);
+  else if (st == LODE_BUSY)
+    fail(t->error, st, "%s: another thread has held the writer lock for "
+         "%u ms", env->name, timeout);
+  else
+    fail(t->error, st, "%s: the side file can't be locked (%s)", env->name,
+         strerror(errno));
+  return st;
+}
+
+void kv_unlock (kv_txn *t) {
+  lode_assert(t->locked);
+  t->locked = false;
+  writer_release(&t->env->writer);
+}
+
+/* Begins the outermost transaction; the writer lock is held. */
+static lode_status begin_outermost (kv_txn *t) {
+  kv_env *env = t->env;
+  lode_status st = LODE_OK;
+  int rc = 0;
+  if (env->widened) { /* back to the quota before anything is added */
+    st = kv_map_change(env, env->max_size, t->error);
+    if (st != LODE_OK)
+      return st;
+    env->widened = false;
+  }
+  if (env->nosync == t->sync) {
+    mdb_env_set_flags(env->mdb, MDB_NOSYNC, !t->sync);
+    env->nosync = !t->sync;
+  }
+  gate_enter(&env->gate);
+  for (int i = 0; i < 3 && !env->dead; i++) {
+    rc = begin_one(t, 1);
+    if (rc != MDB_MAP_RESIZED)
+      break;
+    gate_leave(&env->gate);
+    st = kv_map_change(env, 0, t->error);
+    gate_enter(&env->gate);
+    if (st != LODE_OK)
+      break;
+  }
+  if (st == LODE_OK && env->dead)
+    st = kv_dead(t);
+  if (st == LODE_OK && rc != 0)
+    st = txn_failure(t, rc);
+  if (st != LODE_OK)
+    gate_leave(&env->gate);
+  return st;
+}
+
+/* Whether the map may turn out too small for what is to come. */
+static bool map_is_near (kv_txn *t) {
+  MDB_envinfo info;
+  mdb_env_info(t->env->mdb, &info);
+  return t->env->map_size <
+         (uint64_t)info.me_last_pgno * t->env->page_size + MAP_NEAR;
+}
+
+lode_status kv_write_begin (kv_txn *t, unsigned timeout) {
+  lode_status st;
+  int rc;
+  if (t->depth == 0) {
+    if (!t->locked && (st = kv_lock(t, timeout)) != LODE_OK)
+      return st;
+    st = begin_outermost(t);
+    if (st != LODE_OK) {
+      kv_unlock(t);
+      return st;
+    }
+    t->depth = 1;
+    t->failed_depth = 0;
+    t->allowance = false;
+    t->log.size = 0;
+    t->logging = map_is_near(t);
+    return LODE_OK;
+  }
+  if ((st = kv_usable(t)) != LODE_OK)
+    return st;
+  if (t->depth == KV_DEPTH_MAX)
+    return fail(t->error, LODE_BAD_ARGUMENT, "%s: transactions are nested "
+                "deeper than %d", t->env->name, KV_DEPTH_MAX);
+  t->levels[t->depth + 1].mark = t->log.size;
+  if (t->logging && (st = log_add(t, LOG_BEGIN, 0, slice_of(NULL, 0),
+                                  slice_of(NULL, 0))) != LODE_OK)
+    return st;
+  rc = begin_one(t, t->depth + 1);
+  if (rc != 0) {
+    t->log.size = t->levels[t->depth + 1].mark;
+    return txn_failure(t, rc);
+  }
+  t->depth++;
+  return LODE_OK;
+}
+
+/* The outermost has ended, one way or the other. */
+static void ended (kv_txn *t) {
+  t->txn = NULL;
+  t->depth = 0;
+  t->failed_depth = 0;
+  lode_buffer_free(&t->log);
+  gate_leave(&t->env->gate);
+  kv_unlock(t);
+}
+
+void kv_write_abort (kv_txn *t) {
+  lode_assert(t->depth > 0);
+  kv_dbs_forget(t, t->depth);
+  if (t->txn != NULL)
+    mdb_txn_abort(t->txn);
+  if (t->depth == 1) {
+    ended(t);
+    return;
+  }
+  if (t->txn != NULL)
+    t->txn = t->levels[t->depth - 1].txn;
+  if (t->failed_depth >= t->depth)
+    t->failed_depth = 0;
+  t->log.size = t->levels[t->depth].mark;
+  t->depth--;
+}
+
+/* The inner level becomes a part of the one around it. */
+static lode_status commit_inner (kv_txn *t) {
+  int rc = mdb_txn_commit(t->txn);
+  t->txn = t->levels[t->depth - 1].txn;
+  if (rc != 0) {
+    kv_dbs_forget(t, t->depth);
+    t->log.size = t->levels[t->depth].mark;
+    t->depth--;
+    return fail_at(t, t->depth, txn_failure(t, rc));
+  }
+  kv_dbs_keep(t, t->depth);
+  if (t->logging) /* its writes stay, the mark of a level goes */
+    t->log.data[t->levels[t->depth].mark] = LOG_END;
+  t->depth--;
+  return LODE_OK;
+}
+
+/* Whether the log holds anything but deletes. */
+static bool log_adds (const kv_txn *t) {
+  size_t at = 0;
+  while (at < t->log.size) {
+    const unsigned char *p = t->log.data + at;
+    if (p[0] == LOG_PUT || p[0] == LOG_APPEND || p[0] == LOG_MAKE)
+      return true;
+    at += LOG_HEAD + (size_t)get_u32(p + 5) + get_u32(p + 9);
+  }
+  return false;
+}
+
+lode_status kv_write_commit (kv_txn *t) {
+  lode_status st = kv_usable(t);
+  int rc = 0;
+  lode_assert(t->depth > 0);
+  if (st != LODE_OK) {
+    kv_write_abort(t);
+    return st;
+  }
+  if (t->depth > 1)
+    return commit_inner(t);
+  rc = mdb_txn_commit(t->txn);
+  t->txn = NULL;
+  while (rc == MDB_MAP_FULL && t->logging && st == LODE_OK) {
+    bool deleting = t->allowance || !log_adds(t);
+    if ((st = grow_and_replay(t, deleting)) == LODE_OK) {
+      rc = mdb_txn_commit(t->txn);
+      t->txn = NULL;
+    }
+  }
+  if (st == LODE_OK && rc != 0)
+    st = txn_failure(t, rc);
+  if (st == LODE_OK)
+    kv_dbs_keep(t, 1);
+  else
+    kv_dbs_forget(t, 1);
+  ended(t);
+  return st;
+}
+
+/* }================================================================== */

@@ -1,0 +1,316 @@
+/*
+** store.c - stores: opening, closing, copies, figures, transactions.
+*/
+#include <errno.h>
+#include <unistd.h>
+
+#include "handle.h"
+#include "walk.h"
+
+/* {==================================================================
+** Opening and closing
+** =================================================================== */
+
+void lode_options_init (lode_options *options) {
+  memset(options, 0, sizeof *options);
+  options->create = true;
+  options->checksum = true;
+  options->mode = 0600;
+  options->collections = 256;
+  options->readers = 1024;
+  options->lock_timeout = 10000;
+}
+
+/* Reads what the catalogue says of the store. */
+static lode_status read_store (lode_store *s) {
+  catalog_store about;
+  kv_txn *t;
+  lode_status st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = catalog_open(t, &about);
+  if (st == LODE_OK)
+    memcpy(s->secret, about.secret, sizeof s->secret);
+  s->foreign = st == LODE_ABSENT;
+  handle_done(s);
+  return s->foreign ? LODE_OK : st;
+}
+
+static void store_free (lode_store *s) {
+  if (s->env != NULL) {
+    kv_txn_free(&s->write);
+    kv_txn_free(&s->read);
+    kv_release(s->env);
+  }
+  lode_buffer_free(&s->record);
+  files_free(&s->files);
+  lode_free(s);
+}
+
+lode_status lode_open (const char *path, const lode_options *options,
+                       lode_store **store, lode_error *error) {
+  lode_status st;
+  lode_store *s;
+  if (path[0] == '\0')
+    return fail(error, LODE_BAD_ARGUMENT, "the path of a store is empty");
+  s = lode_malloc(sizeof *s);
+  if (s == NULL)
+    return fail(error, LODE_NO_MEMORY, "%s: no memory", path);
+  memset(s, 0, sizeof *s);
+  s->readonly = options->readonly;
+  s->checksum = options->checksum;
+  s->timeout = options->lock_timeout;
+  st = files_name(&s->files, path, options->single_file);
+  if (st != LODE_OK) {
+    lode_free(s);
+    return fail(error, st, "%s: no memory", path);
+  }
+  st = kv_open(&s->files, options, &catalog_hooks, &s->env, error);
+  if (st == LODE_OK) {
+    kv_txn_init(&s->read, s->env, &s->error);
+    kv_txn_init(&s->write, s->env, &s->error);
+    s->write.sync = options->durability == LODE_COMMIT;
+    st = read_store(s);
+    if (st != LODE_OK)
+      *error = s->error;
+  }
+  else
+    s->env = NULL;
+  if (st != LODE_OK) {
+    store_free(s);
+    return st;
+  }
+  check_handle(1);
+  *store = s;
+  return LODE_OK;
+}
+
+lode_status lode_close (lode_store *s, lode_error *error) {
+  lode_status st = LODE_OK;
+  if (s == NULL)
+    return LODE_OK;
+  while (s->write.depth > 0)
+    lode_abort(s);
+  while (s->walks != NULL)
+    walk_detach(s->walks);
+  while (s->colls != NULL)
+    coll_detach(s->colls);
+  if (!s->readonly && !s->write.sync) {
+    st = kv_flush(s->env, &s->error);
+    if (st != LODE_OK)
+      *error = s->error;
+  }
+  store_free(s);
+  check_handle(-1);
+  return st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** The store as a whole
+** =================================================================== */
+
+const lode_error *lode_store_error (const lode_store *s) {
+  return &s->error;
+}
+
+const char *lode_store_path (const lode_store *s) { return s->files.base; }
+
+bool lode_store_readonly (const lode_store *s) { return s->readonly; }
+
+lode_status lode_version (lode_store *s, uint64_t *version) {
+  *version = kv_version(s->env);
+  return LODE_OK;
+}
+
+lode_status lode_flush (lode_store *s) {
+  return s->readonly ? LODE_OK : kv_flush(s->env, &s->error);
+}
+
+lode_status lode_backup (lode_store *s, const char *path, bool compact) {
+  bool single = strcmp(s->files.base, s->files.data) == 0;
+  files to;
+  lode_status st = files_name(&to, path, single);
+  if (st != LODE_OK)
+    return fail(&s->error, st, "%s: no memory", path);
+  if (!single && !files_make_dir(&to, 0700))
+    st = fail(&s->error, LODE_IO, "%s: %s", to.dir, strerror(errno));
+  else if (access(to.data, F_OK) == 0)
+    st = fail(&s->error, LODE_BAD_ARGUMENT, "%s is there already; a backup "
+              "goes to a new place", to.data);
+  else
+    st = kv_backup(s->env, to.data, to.dir, compact, &s->error);
+  files_free(&to);
+  return st;
+}
+
+/* Entries of all collections, and how many there are. */
+static lode_status sum_collections (lode_store *s, kv_txn *t,
+                                    lode_stats *stats) {
+  char db_name[CATALOG_DB_NAME_MAX];
+  catalog_entry entry;
+  lode_slice after = slice_of("", 0);
+  kv_db_stats one;
+  kv_shape shape;
+  uint64_t extra;
+  kv_db db;
+  lode_status st = LODE_OK;
+  while (!s->foreign && (st = catalog_next(t, after, &entry)) == LODE_OK) {
+    size_t size = catalog_db_name(&entry, db_name);
+    stats->collections++;
+    after = entry.name;
+    st = catalog_extra(t, entry.number, &extra);
+    if (st == LODE_OK)
+      st = kv_db_open(t, slice_of(db_name, size), false, &db, &shape);
+    if (st == LODE_ABSENT) /* made since handle_prepare */
+      continue;
+    if (st == LODE_OK) {
+      st = kv_db_measure(t, db, &one);
+      kv_db_close(s->env, db);
+    }
+    if (st != LODE_OK)
+      return st;
+    stats->entries += one.entries + extra;
+  }
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
+  kv_figures figures;
+  kv_txn *t;
+  lode_status st = LODE_OK;
+  memset(stats, 0, sizeof *stats);
+  handle_done(s);
+  if (s->write.depth == 0 && s->snapshots == 0)
+    st = handle_prepare(s);
+  if (st == LODE_OK)
+    st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = sum_collections(s, t, stats);
+  if (st == LODE_OK)
+    st = kv_measure(t, &figures);
+  handle_done(s);
+  if (st != LODE_OK)
+    return st;
+  stats->file_size = figures.file_size;
+  stats->free_size = figures.free_pages * figures.page_size;
+  stats->used_size = (figures.pages - figures.free_pages) *
+                     figures.page_size;
+  stats->map_size = figures.map_size;
+  stats->max_size = figures.max_size;
+  stats->version = kv_version(s->env);
+  stats->readers = figures.readers;
+  stats->max_readers = figures.max_readers;
+  stats->handles = figures.handles;
+  return LODE_OK;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Transactions
+** =================================================================== */
+
+lode_status lode_begin (lode_store *s) {
+  bool own;
+  lode_status st;
+  if (s->write.depth == 0 && s->guards == 0 && s->snapshots == 0 &&
+      !s->readonly) {
+    handle_done(s);
+    st = kv_lock(&s->write, s->timeout); /* so that nobody adds any more */
+    if (st != LODE_OK)
+      return st;
+    st = handle_prepare(s);
+    if (st != LODE_OK) {
+      kv_unlock(&s->write);
+      return st;
+    }
+  }
+  st = handle_write(s, &own);
+  if (st == LODE_OK && !own)
+    st = kv_write_begin(&s->write, s->timeout);
+  return st;
+}
+
+lode_status lode_commit (lode_store *s) {
+  unsigned depth = s->write.depth;
+  lode_status st;
+  lode_assert(depth > 0);
+  if (s->flat > 0) {
+    s->flat--;
+    return LODE_OK;
+  }
+  st = kv_write_commit(&s->write);
+  colls_settle(s, depth, st == LODE_OK);
+  return st;
+}
+
+void lode_abort (lode_store *s) {
+  unsigned depth = s->write.depth;
+  lode_assert(depth > 0);
+  if (s->flat > 0) {
+    s->flat--;
+    return;
+  }
+  kv_write_abort(&s->write);
+  colls_settle(s, depth, false);
+}
+
+unsigned lode_depth (const lode_store *s) { return s->write.depth; }
+
+lode_status lode_snapshot (lode_store *s) {
+  lode_status st = LODE_OK;
+  if (s->snapshots == 0 && s->write.depth == 0) {
+    handle_done(s);
+    st = handle_prepare(s);
+    if (st == LODE_OK)
+      st = kv_read_begin(&s->read);
+  }
+  if (st == LODE_OK)
+    s->snapshots++;
+  return st;
+}
+
+void lode_snapshot_end (lode_store *s) {
+  lode_assert(s->snapshots > 0);
+  if (--s->snapshots == 0 && s->write.depth == 0)
+    kv_read_end(&s->read);
+}
+
+lode_status lode_lock (lode_store *s) {
+  bool own = false;
+  lode_status st = LODE_OK;
+  if (s->readonly || s->snapshots > 0 || s->guards > 0)
+    return handle_write(s, &own); /* which refuses */
+  handle_done(s);
+  if (s->write.depth == 0)
+    st = kv_lock(&s->write, s->timeout);
+  if (st == LODE_OK)
+    s->guards++;
+  return st;
+}
+
+lode_status lode_lock_begin (lode_store *s) {
+  lode_status st = LODE_OK;
+  lode_assert(s->guards > 0);
+  s->guards--;
+  if (s->write.depth > 0) { /* joins the transaction that is open */
+    s->flat++;
+    return LODE_OK;
+  }
+  handle_done(s);
+  s->serial++;
+  st = kv_write_begin(&s->write, s->timeout);
+  return st;
+}
+
+void lode_unlock (lode_store *s) {
+  lode_assert(s->guards > 0);
+  s->guards--;
+  if (s->write.depth == 0)
+    kv_unlock(&s->write);
+}
+
+/* }================================================================== */

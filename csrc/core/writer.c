@@ -1,0 +1,150 @@
+/*
+** writer.c - see writer.h.
+*/
+#include "writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+
+static const char side_magic[8] = { 'l', 'o', 'd', 'e', 's', 'i', 'd', 'e' };
+
+#define SIDE_PID 8 /* offset */
+
+/* Brings the side file to its size and form. */
+static bool side_prepare (int fd) {
+  char now[sizeof side_magic];
+  struct stat st;
+  if (fstat(fd, &st) != 0)
+    return false;
+  if (st.st_size < SIDE_SIZE && ftruncate(fd, SIDE_SIZE) != 0)
+    return false;
+  if (pread(fd, now, sizeof now, 0) == (ssize_t)sizeof now &&
+      memcmp(now, side_magic, sizeof now) == 0)
+    return true;
+  return pwrite(fd, side_magic, sizeof side_magic, 0) ==
+         (ssize_t)sizeof side_magic;
+}
+
+static bool side_open (writer *w, const char *path, unsigned mode) {
+  void *map;
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, (mode_t)mode);
+  if (fd < 0)
+    return false;
+  fd = files_above_stdio(fd);
+  if (fd < 0 || !side_prepare(fd))
+    goto failed;
+  map = mmap(NULL, SIDE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (map == MAP_FAILED)
+    goto failed;
+  w->fd = fd;
+  w->side = map;
+  return true;
+failed:
+  if (fd >= 0)
+    close(fd);
+  return false;
+}
+
+bool writer_init (writer *w, const char *path, unsigned mode) {
+  w->held = false;
+  w->fd = -1;
+  w->side = NULL;
+  if (path != NULL && !side_open(w, path, mode))
+    return false;
+  pthread_mutex_init(&w->mutex, NULL);
+  gate_condition(&w->freed);
+  return true;
+}
+
+void writer_destroy (writer *w) {
+  if (w->side != NULL)
+    munmap((void *)w->side, SIDE_SIZE);
+  if (w->fd >= 0)
+    close(w->fd);
+  pthread_cond_destroy(&w->freed);
+  pthread_mutex_destroy(&w->mutex);
+}
+
+static bool past (const struct timespec *until) {
+  struct timespec now = gate_deadline(0);
+  return now.tv_sec > until->tv_sec ||
+         (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
+}
+
+/* Locks out the other processes: tries at once, then ever more rarely. */
+static lode_status lock_file (writer *w, const struct timespec *until) {
+  struct timespec nap = { 0, 20000 };
+  while (flock(w->fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return LODE_IO;
+    if (past(until))
+      return LODE_BUSY;
+    nanosleep(&nap, NULL);
+    if (nap.tv_nsec < 1000000)
+      nap.tv_nsec += nap.tv_nsec / 2;
+  }
+  return LODE_OK;
+}
+
+static lode_status claim (writer *w, const struct timespec *until) {
+  lode_status st = LODE_OK;
+  pthread_mutex_lock(&w->mutex);
+  if (w->held && pthread_equal(w->owner, pthread_self()))
+    st = LODE_REENTRY;
+  while (st == LODE_OK && w->held)
+    if (pthread_cond_timedwait(&w->freed, &w->mutex, until) != 0 && w->held)
+      st = LODE_BUSY;
+  if (st == LODE_OK) {
+    w->held = true;
+    w->owner = pthread_self();
+  }
+  pthread_mutex_unlock(&w->mutex);
+  return st;
+}
+
+static void unclaim (writer *w) {
+  pthread_mutex_lock(&w->mutex);
+  lode_assert(w->held);
+  w->held = false;
+  pthread_cond_signal(&w->freed);
+  pthread_mutex_unlock(&w->mutex);
+}
+
+lode_status writer_acquire (writer *w, unsigned timeout, int *pid) {
+  struct timespec until = gate_deadline(timeout);
+  int32_t other = 0, self = (int32_t)getpid();
+  lode_status st = claim(w, &until);
+  *pid = 0;
+  if (st != LODE_OK || w->fd < 0)
+    return st;
+  st = lock_file(w, &until);
+  if (st == LODE_OK)
+    memcpy((void *)(w->side + SIDE_PID), &self, sizeof self);
+  else {
+    memcpy(&other, (const void *)(w->side + SIDE_PID), sizeof other);
+    *pid = (int)other;
+    unclaim(w);
+  }
+  return st;
+}
+
+void writer_release (writer *w) {
+  if (w->fd >= 0)
+    flock(w->fd, LOCK_UN);
+  unclaim(w);
+}
+
+bool writer_is_mine (writer *w) {
+  bool mine;
+  pthread_mutex_lock(&w->mutex);
+  mine = w->held && pthread_equal(w->owner, pthread_self());
+  pthread_mutex_unlock(&w->mutex);
+  return mine;
+}

@@ -1,0 +1,49 @@
+/*
+** writer.h - one writer at a time, with a deadline.
+**
+** LMDB's own writer lock waits for ever. This one stands in front of it:
+** within the process a flag under a mutex, between processes a lock on the
+** open side file (flock: it belongs to the open file, so the kernel frees
+** it when its process dies, and two openings of the file exclude each
+** other even in one process).
+**
+** The side file, beside the data file, has SIDE_SIZE bytes:
+**
+**   side := "lodeside" (8), process (4), zeros
+**
+** `process` is who wrote last, for messages, in this machine's order.
+*/
+#ifndef LODE_WRITER_H
+#define LODE_WRITER_H
+
+#include <pthread.h>
+
+#include "../lode.h"
+#include "gate.h"
+
+#define SIDE_SIZE 64
+
+typedef struct writer {
+  pthread_mutex_t mutex;
+  pthread_cond_t freed;
+  bool held;
+  pthread_t owner;            /* who holds it */
+  int fd;                     /* the side file; -1: none, readonly */
+  volatile unsigned char *side; /* mapped; null: none */
+} writer;
+
+/* `path` null: a writer that only excludes threads. False: errno tells. */
+bool writer_init (writer *w, const char *path, unsigned mode);
+void writer_destroy (writer *w);
+
+/*
+** OK, REENTRY when this thread holds it already, BUSY after `timeout` ms
+** with the holder's process in `pid` (0: another thread of this one), IO.
+*/
+lode_status writer_acquire (writer *w, unsigned timeout, int *pid);
+void writer_release (writer *w);
+
+/* Whether the calling thread holds it. */
+bool writer_is_mine (writer *w);
+
+#endif

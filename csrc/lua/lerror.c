@@ -1,0 +1,235 @@
+/*
+** lerror.c - see lerror.h.
+*/
+#include <stdarg.h>
+
+#include "lerror.h"
+
+#define SHOWN 40  /* bytes of a key that a message shows */
+#define PARTS 8   /* elements of a tuple that a message shows */
+
+static const char metatable = 'e'; /* its address is the registry's key */
+
+/* {==================================================================
+** Reading well
+** =================================================================== */
+
+/* [-0, +1, m] A string in quotes; what can't be read as \ddd. */
+static void push_quoted (lua_State *L, int i) {
+  size_t size;
+  const char *s = lua_tolstring(L, i, &size);
+  size_t n = size < SHOWN ? size : SHOWN;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addchar(&b, '"');
+  for (size_t at = 0; at < n; at++) {
+    unsigned char c = (unsigned char)s[at];
+    if (c < ' ' || c == 127) {
+      luaL_addchar(&b, '\\');
+      luaL_addchar(&b, (char)('0' + c / 100));
+      luaL_addchar(&b, (char)('0' + c / 10 % 10));
+      luaL_addchar(&b, (char)('0' + c % 10));
+    }
+    else {
+      if (c == '"' || c == '\\') luaL_addchar(&b, '\\');
+      luaL_addchar(&b, (char)c);
+    }
+  }
+  luaL_addstring(&b, n < size ? "...\"" : "\"");
+  luaL_pushresult(&b);
+}
+
+/* [-0, +1, m] */
+static void push_scalar (lua_State *L, int i) {
+  if (lua_type(L, i) == LUA_TSTRING) push_quoted(L, i);
+  else luaL_tolstring(L, i, NULL);
+}
+
+void lerror_push_key (lua_State *L, int i) {
+  size_t n;
+  int base = lua_gettop(L);
+  if (lua_type(L, i) != LUA_TTABLE) {
+    push_scalar(L, i);
+    return;
+  }
+  i = lua_absindex(L, i);
+  n = lua_rawlen(L, i);
+  luaL_checkstack(L, 2 * PARTS + 4, NULL);
+  lua_pushliteral(L, "{");
+  for (size_t at = 1; at <= n && at <= PARTS; at++) {
+    if (at > 1) lua_pushliteral(L, ", ");
+    lua_rawgeti(L, i, (lua_Integer)at);
+    if (lua_type(L, -1) == LUA_TTABLE) lua_pushliteral(L, "{...}");
+    else push_scalar(L, -1);
+    lua_remove(L, -2);
+  }
+  lua_pushstring(L, n > PARTS ? ", ...}" : "}");
+  lua_concat(L, lua_gettop(L) - base);
+}
+
+/* [-0, +1, m] Pushes ", store data" where the error has that field. */
+static void push_detail (lua_State *L, const char *field, const char *what) {
+  lua_pushfstring(L, ", %s ", what);
+  if (lua_getfield(L, 1, field) == LUA_TNIL) {
+    lua_pop(L, 2);
+    lua_pushliteral(L, "");
+    return;
+  }
+  if (strcmp(field, "key") == 0) lerror_push_key(L, -1);
+  else luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+  lua_concat(L, 2);
+}
+
+/* [-0, +1, m] */
+static int error__tostring (lua_State *L) {
+  const char *details;
+  lua_settop(L, 1);
+  if (!lua_istable(L, 1)) return lerror_argument(L, 1, "an error expected");
+  lua_pushliteral(L, "lode: ");
+  lua_getfield(L, 1, "code");
+  luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+  lua_pushliteral(L, ": ");
+  lua_getfield(L, 1, "message");
+  luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+  lua_concat(L, 4);
+  push_detail(L, "path", "store");
+  push_detail(L, "collection", "collection");
+  push_detail(L, "key", "key");
+  push_detail(L, "where", "at");
+  lua_concat(L, 4);
+  details = lua_tostring(L, -1);
+  if (*details == '\0') lua_settop(L, 2);
+  else { /* leaves the first comma out */
+    lua_pushfstring(L, " (%s)", details + 2);
+    lua_replace(L, 3);
+    lua_concat(L, 2);
+  }
+  return 1;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Making and raising
+** =================================================================== */
+
+void lerror_open (lua_State *L) {
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, error__tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushliteral(L, "lode.error");
+  lua_setfield(L, -2, "__name");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable);
+}
+
+/* [-0, +1, m] "file:line" of the Lua code that is running, or nil. */
+static void push_where (lua_State *L) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0) {
+      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+      return;
+    }
+  }
+  lua_pushnil(L);
+}
+
+void lerror_new (lua_State *L, lode_status status) {
+  luaL_checkstack(L, 6, NULL);
+  lua_createtable(L, 0, 6);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "message");
+  lua_pushstring(L, lode_status_name(status));
+  lua_setfield(L, -2, "code");
+  push_where(L);
+  lua_setfield(L, -2, "where");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
+  lua_setmetatable(L, -2);
+}
+
+int lode_raise (lua_State *L, lode_status status, const char *text) {
+  lua_pushstring(L, text);
+  lerror_new(L, status);
+  return lua_error(L);
+}
+
+int lerror_raise (lua_State *L, lode_status status, const char *format,
+                  ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lerror_new(L, status);
+  return lua_error(L);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Arguments
+** =================================================================== */
+
+int lerror_argument (lua_State *L, int arg, const char *format, ...) {
+  lua_Debug ar;
+  va_list arguments;
+  luaL_checkstack(L, 6, NULL);
+  ar.name = NULL;
+  if (lua_getstack(L, 0, &ar)) lua_getinfo(L, "n", &ar);
+  if (ar.name == NULL) lua_pushfstring(L, "bad argument #%d: ", arg);
+  else lua_pushfstring(L, "bad argument #%d to '%s': ", arg, ar.name);
+  va_start(arguments, format);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 2);
+  lerror_new(L, LODE_BAD_ARGUMENT);
+  return lua_error(L);
+}
+
+/* [-0, +0, v] */
+static void check_none (lua_State *L, int arg, const char *why) {
+  for (int i = lua_gettop(L); i >= arg; i--) {
+    if (!lua_isnil(L, i)) lerror_argument(L, i, "%s", why);
+  }
+}
+
+void lerror_excess (lua_State *L, int arg) {
+  check_none(L, arg, "no more arguments expected");
+}
+
+void lerror_ttl (lua_State *L, int arg) {
+  check_none(L, arg, "this version keeps no time to live");
+}
+
+/* The status of this name; LODE_OK: there is none. */
+static lode_status status_named (const char *name) {
+  for (int s = LODE_BAD_ARGUMENT; s <= LODE_NO_MEMORY; s++) {
+    if (strcmp(lode_status_name((lode_status)s), name) == 0)
+      return (lode_status)s;
+  }
+  return LODE_OK;
+}
+
+int lerror_lua_raise (lua_State *L) {
+  const char *code = lua_tostring(L, 1);
+  lode_status status = code == NULL ? LODE_OK : status_named(code);
+  lua_settop(L, 3);
+  if (status == LODE_OK) return lerror_argument(L, 1, "no such code");
+  if (lua_type(L, 2) != LUA_TSTRING)
+    return lerror_argument(L, 2, "a message expected");
+  lua_pushvalue(L, 2);
+  lerror_new(L, status);
+  if (lua_istable(L, 3)) {
+    for (lua_pushnil(L); lua_next(L, 3) != 0;) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, 4);
+    }
+  }
+  return lua_error(L);
+}
+
+/* }================================================================== */

@@ -1,0 +1,406 @@
+/*
+** lstore.c - see lstore.h.
+*/
+#include "lguard.h"
+#include "loptions.h"
+#include "lstore.h"
+
+/* {==================================================================
+** Opening and closing
+** =================================================================== */
+
+/* [-0, +0, m] Logs an event of the store at `self` itself. */
+static void log_event (lua_State *L, int self, const char *message) {
+  lua_createtable(L, 0, 2);
+  lhandle_slot(L, self, STORE_PATH);
+  lua_setfield(L, -2, "path");
+  lhandle_slot(L, self, STORE_NAME);
+  lua_setfield(L, -2, "name");
+  lhandle_log(L, self, "info", message);
+}
+
+int lstore_open (lua_State *L) {
+  enum { PATH = 1, OPTIONS, SELF };
+  lode_options options;
+  lode_error error;
+  lode_status status;
+  lstore *s;
+  size_t size;
+  const char *path;
+  lua_settop(L, OPTIONS);
+  if (lua_type(L, PATH) != LUA_TSTRING)
+    lerror_argument(L, PATH, "a path expected, got %s",
+                    luaL_typename(L, PATH));
+  path = lua_tolstring(L, PATH, &size);
+  if (size == 0 || strlen(path) != size)
+    lerror_argument(L, PATH, "a path has bytes, and no zero among them");
+  s = lhandle_new(L, LKIND_STORE, sizeof(lstore), STORE_LEVEL);
+  lua_pushvalue(L, PATH);
+  lhandle_set_slot(L, SELF, STORE_PATH);
+  lua_pushvalue(L, PATH);
+  lhandle_set_slot(L, SELF, STORE_NAME);
+  loptions_open(L, OPTIONS, SELF, &options);
+  status = lode_open(path, &options, &s->store, &error);
+  if (status != LODE_OK) lhandle_fail(L, SELF, 0, status, error.text);
+  log_event(L, SELF, "opened");
+  lua_settop(L, SELF);
+  return 1;
+}
+
+/* Closes the handle; OK when it is closed already. */
+static lode_status shut (lstore *s, lode_error *error) {
+  lode_store *store = s->store;
+  s->store = NULL;
+  lode_buffer_free(&s->key);
+  lode_buffer_free(&s->value);
+  return lode_close(store, error);
+}
+
+/* [-1, +0, v] store:close(), and __close */
+static int store_close (lua_State *L) {
+  lstore *s = lhandle_test(L, 1, LKIND_STORE, sizeof(lstore));
+  lode_error error;
+  lode_status status;
+  if (s == NULL) return lhandle_wrong(L, 1, "a store");
+  lua_settop(L, 1);
+  if (s->store == NULL) return 0;
+  status = shut(s, &error);
+  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, error.text);
+  log_event(L, 1, "closed");
+  return 0;
+}
+
+/* [-1, +0, -] What a failing sync says is lost here: close() tells it. */
+static int store__gc (lua_State *L) {
+  lstore *s = lhandle_test(L, 1, LKIND_STORE, sizeof(lstore));
+  lode_error error;
+  if (s != NULL) (void)shut(s, &error);
+  return 0;
+}
+
+/* [-1, +1, v] "lode.store: data", with " (closed)" when it is */
+static int store__tostring (lua_State *L) {
+  lstore *s = lhandle_test(L, 1, LKIND_STORE, sizeof(lstore));
+  if (s == NULL) return lhandle_wrong(L, 1, "a store");
+  lua_pushliteral(L, "lode.store: ");
+  lhandle_slot(L, 1, STORE_NAME);
+  lua_pushstring(L, s->store == NULL ? " (closed)" : "");
+  lua_concat(L, 3);
+  return 1;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Collections
+** =================================================================== */
+
+lode_slice lstore_check_name (lua_State *L, int i) {
+  lode_slice name;
+  if (lua_type(L, i) != LUA_TSTRING)
+    lerror_argument(L, i, "a name (a string) expected, got %s",
+                    luaL_typename(L, i));
+  name.data = (const void *)lua_tolstring(L, i, &name.size);
+  return name;
+}
+
+/* [-0, +1, m] Pushes a handle that isn't open yet. */
+static lcoll *push_coll (lua_State *L, int store, int name, lode_kind kind) {
+  lcoll *c = lhandle_new(L, kind == LODE_DICT ? LKIND_DICT : LKIND_SET,
+                         sizeof(lcoll), COLL_KEY_DECODE);
+  c->owner = lua_touserdata(L, store);
+  lua_pushvalue(L, store);
+  lhandle_set_slot(L, -2, COLL_STORE);
+  lua_pushvalue(L, name);
+  lhandle_set_slot(L, -2, COLL_NAME);
+  return c;
+}
+
+/* [-0, +0, v] Opens the handle at `self`. */
+static void open_coll (lua_State *L, int self, lode_kind kind,
+                       lode_slice name, const lode_coll_options *options) {
+  lcoll *c = lua_touserdata(L, self);
+  lode_status status;
+  if (c->owner->store == NULL) lhandle_closed(L, self);
+  status = lode_coll_open(c->owner->store, name, kind, options, &c->coll);
+  if (status != LODE_OK) lhandle_fail(L, self, 0, status, NULL);
+  loptions_resolve(L, self);
+}
+
+/* [-3, +1, v] */
+static int open_kind (lua_State *L, lode_kind kind) {
+  enum { STORE = 1, NAME, OPTIONS, SELF };
+  lode_coll_options options;
+  lode_slice name;
+  lua_settop(L, OPTIONS);
+  lhandle_store(L, STORE);
+  name = lstore_check_name(L, NAME);
+  push_coll(L, STORE, NAME, kind);
+  loptions_coll(L, OPTIONS, SELF, kind, &options);
+  open_coll(L, SELF, kind, name, &options);
+  lua_settop(L, SELF);
+  return 1;
+}
+
+/* [-3, +1, v] store:dict(name [, options]) -> dict */
+static int store_dict (lua_State *L) {
+  return open_kind(L, LODE_DICT);
+}
+
+/* [-3, +1, v] store:set(name [, options]) -> set */
+static int store_set (lua_State *L) {
+  return open_kind(L, LODE_SET);
+}
+
+lcoll *lstore_open_like (lua_State *L, int store, int name, int model,
+                         const lcoll *like) {
+  lode_kind kind = lhandle_of_kind(like, LKIND_DICT) ? LODE_DICT : LODE_SET;
+  lcoll *c = push_coll(L, store, name, kind);
+  int self = lua_gettop(L);
+  for (int slot = COLL_HASH; slot <= COLL_KEY_DECODE; slot++) {
+    lhandle_slot(L, model, slot);
+    lhandle_set_slot(L, self, slot);
+  }
+  open_coll(L, self, kind, lstore_check_name(L, name),
+            lode_coll_kept(like->coll));
+  return c;
+}
+
+/* [-1, +0, -] */
+int lstore_coll__gc (lua_State *L) {
+  lcoll *c = lhandle_test_coll(L, 1);
+  if (c != NULL) {
+    lode_coll *coll = c->coll;
+    c->coll = NULL;
+    lode_coll_close(coll);
+  }
+  return 0;
+}
+
+/*
+** [-0, +2, v] Pushes the name after the one at `after` and its kind; one
+** nil at the end. `self` is the store's slot.
+*/
+static int push_next_coll (lua_State *L, int self, int after) {
+  lstore *s = lua_touserdata(L, self);
+  lode_slice last = lstore_check_name(L, after);
+  char name[LODE_NAME_MAX];
+  size_t size;
+  lode_kind kind;
+  lode_status status;
+  if (s->store == NULL) lhandle_closed(L, self);
+  s->value.size = 0; /* the scratch, which a finalizer may use as well */
+  status = lode_coll_next(s->store, last, &s->value, &kind);
+  if (status == LODE_ABSENT) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (status != LODE_OK) lhandle_fail(L, self, 0, status, NULL);
+  size = s->value.size < sizeof(name) ? s->value.size : sizeof(name);
+  memcpy(name, s->value.data, size);
+  lua_pushlstring(L, name, size);
+  lua_pushstring(L, kind == LODE_DICT ? "dict" : "set");
+  return 2;
+}
+
+/* [-n, +(1..2), v] */
+static int next_coll (lua_State *L) {
+  enum { UP_STORE = 1, UP_LAST };
+  int n;
+  lua_settop(L, 0);
+  n = push_next_coll(L, lua_upvalueindex(UP_STORE),
+                     lua_upvalueindex(UP_LAST));
+  if (n == 2) {
+    lua_pushvalue(L, 1);
+    lua_replace(L, lua_upvalueindex(UP_LAST));
+  }
+  return n;
+}
+
+/* [-1, +1, v] store:collections() -> iterator of name, kind */
+static int store_collections (lua_State *L) {
+  lhandle_store(L, 1);
+  lua_settop(L, 1);
+  lua_pushliteral(L, "");
+  lua_pushcclosure(L, next_coll, 2);
+  return 1;
+}
+
+bool lstore_has (lua_State *L, int store, int name) {
+  int top = lua_gettop(L);
+  bool found = false;
+  luaL_checkstack(L, 16, NULL);
+  lua_pushliteral(L, "");
+  while (!found && push_next_coll(L, store, top + 1) == 2) {
+    found = lua_rawequal(L, name, top + 2);
+    lua_pop(L, 1);
+    lua_replace(L, top + 1);
+  }
+  lua_settop(L, top);
+  return found;
+}
+
+/* [-0, +1, v] Pushes true, or false for ABSENT. */
+static int push_done (lua_State *L, lode_status status) {
+  if (status != LODE_OK && status != LODE_ABSENT)
+    lhandle_fail(L, 1, 0, status, NULL);
+  lua_pushboolean(L, status == LODE_OK);
+  return 1;
+}
+
+/* [-2, +1, v] store:drop(name) -> whether there was one */
+static int store_drop (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  return push_done(L, lode_drop(s->store, lstore_check_name(L, 2)));
+}
+
+/* [-3, +1, v] store:rename(old, new) -> whether there was one */
+static int store_rename (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  lode_slice from = lstore_check_name(L, 2);
+  return push_done(L, lode_rename(s->store, from, lstore_check_name(L, 3)));
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Transactions
+** =================================================================== */
+
+/* [-n, +results, e] */
+static int call_within (lua_State *L, lguard_kind kind) {
+  lstore *s = lhandle_store(L, 1);
+  if (lua_type(L, 2) != LUA_TFUNCTION)
+    lerror_argument(L, 2, "a function expected, got %s",
+                    luaL_typename(L, 2));
+  return lguard_call(L, 1, s, kind, 2);
+}
+
+/* [-n, +results, e] store:transaction(fn, ...) -> fn's results */
+static int store_transaction (lua_State *L) {
+  return call_within(L, LGUARD_TRANSACTION);
+}
+
+/* [-n, +results, e] store:snapshot(fn, ...) -> fn's results */
+static int store_snapshot (lua_State *L) {
+  return call_within(L, LGUARD_SNAPSHOT);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** The whole store
+** =================================================================== */
+
+/* [-1, +0, v] store:flush() */
+static int store_flush (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  lode_status status = lode_flush(s->store);
+  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
+  return 0;
+}
+
+/* [-0, +0, v] Whether the options at `i` of a backup ask to compact. */
+static bool read_compact (lua_State *L, int i) {
+  bool compact;
+  if (lua_isnil(L, i)) return false;
+  if (!lua_istable(L, i)) lerror_argument(L, i, "a table of options expected");
+  for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING ||
+        strcmp(lua_tostring(L, -2), "compact") != 0) {
+      lerror_push_key(L, -2);
+      lerror_argument(L, i, "unknown option %s", lua_tostring(L, -1));
+    }
+    if (!lua_isboolean(L, -1))
+      lerror_argument(L, i, "option 'compact': a boolean expected");
+  }
+  lua_getfield(L, i, "compact");
+  compact = lua_toboolean(L, -1) != 0;
+  lua_pop(L, 1);
+  return compact;
+}
+
+/* [-3, +0, v] store:backup(path [, { compact = true }]) */
+static int store_backup (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  bool compact;
+  lode_status status;
+  lua_settop(L, 3);
+  if (lua_type(L, 2) != LUA_TSTRING || lua_rawlen(L, 2) == 0 ||
+      strlen(lua_tostring(L, 2)) != lua_rawlen(L, 2))
+    lerror_argument(L, 2, "a path expected");
+  compact = read_compact(L, 3);
+  status = lode_backup(s->store, lua_tostring(L, 2), compact);
+  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
+  return 0;
+}
+
+/* [-0, +0, m] Sets a field of the table on the top. */
+static void set_number (lua_State *L, const char *name, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+/* [-1, +1, v] store:stats() -> table */
+static int store_stats (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  lode_stats stats;
+  lode_status status = lode_store_stats(s->store, &stats);
+  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
+  lua_createtable(L, 0, 11);
+  set_number(L, "file_size", stats.file_size);
+  set_number(L, "used_size", stats.used_size);
+  set_number(L, "free_size", stats.free_size);
+  set_number(L, "map_size", stats.map_size);
+  if (stats.max_size != 0) set_number(L, "max_size", stats.max_size);
+  set_number(L, "entries", stats.entries);
+  set_number(L, "collections", stats.collections);
+  set_number(L, "version", stats.version);
+  set_number(L, "readers", stats.readers);
+  set_number(L, "max_readers", stats.max_readers);
+  set_number(L, "handles", stats.handles);
+  return 1;
+}
+
+/* [-1, +1, v] store:path() -> string */
+static int store_path (lua_State *L) {
+  lhandle_store(L, 1);
+  lhandle_slot(L, 1, STORE_PATH);
+  return 1;
+}
+
+/* [-1, +1, v] store:version() -> integer */
+static int store_version (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  uint64_t version;
+  lode_status status = lode_version(s->store, &version);
+  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
+  lua_pushinteger(L, (lua_Integer)version);
+  return 1;
+}
+
+/* }================================================================== */
+
+const luaL_Reg lstore_methods[] = {
+  { "dict", store_dict },
+  { "set", store_set },
+  { "collections", store_collections },
+  { "drop", store_drop },
+  { "rename", store_rename },
+  { "transaction", store_transaction },
+  { "snapshot", store_snapshot },
+  { "flush", store_flush },
+  { "backup", store_backup },
+  { "stats", store_stats },
+  { "path", store_path },
+  { "version", store_version },
+  { "close", store_close },
+  { NULL, NULL }
+};
+
+const luaL_Reg lstore_metamethods[] = {
+  { "__gc", store__gc },
+  { "__close", store_close },
+  { "__tostring", store__tostring },
+  { NULL, NULL }
+};

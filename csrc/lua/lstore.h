@@ -1,0 +1,31 @@
+/*
+** lstore.h - stores in Lua.
+*/
+#ifndef LODE_LSTORE_H
+#define LODE_LSTORE_H
+
+#include "lhandle.h"
+
+/* [-2, +1, v] lode.open(path [, options]) -> store */
+int lstore_open (lua_State *L);
+
+extern const luaL_Reg lstore_methods[];
+extern const luaL_Reg lstore_metamethods[];
+
+/* __gc of dicts and sets */
+int lstore_coll__gc (lua_State *L);
+
+/* [-0, +0, v] BAD_ARGUMENT unless a string is at `i`. */
+lode_slice lstore_check_name (lua_State *L, int i);
+
+/*
+** [-0, +1, v] Opens, or makes when absent, the collection named at `name`
+** in the store at `store`, with the options of the one at `model`.
+*/
+lcoll *lstore_open_like (lua_State *L, int store, int name, int model,
+                         const lcoll *like);
+
+/* [-0, +0, v] Whether the store has a collection of the name at `name`. */
+bool lstore_has (lua_State *L, int store, int name);
+
+#endif

@@ -1,0 +1,214 @@
+/*
+** lupdate.c - functions of lode.dict that read, decide and write, with no
+** other writer in between.
+**
+** Each runs its body under the writer's lock (lguard.h), with no transaction
+** open while Lua code of the user's decides; the transaction begins when
+** what is to be written stands ready as bytes.
+*/
+#include "ldict.h"
+#include "lentry.h"
+#include "lguard.h"
+#include "lkey.h"
+#include "lwalk.h"
+
+/* {==================================================================
+** Writing at the end of a body
+** =================================================================== */
+
+/* [-0, +0, v] Makes slot `v` the value of the key at slot 2; nil deletes. */
+static void store_value (lua_State *L, int v) {
+  lcoll *c = lhandle_dict(L, 1); /* Lua code may have closed it */
+  lode_key key;
+  lode_value value = { { NULL, 0 }, LODE_NOTHING };
+  lode_status status;
+  bool delete = lua_isnil(L, v);
+  int top = lua_gettop(L);
+  if (delete) lkey_take(L, 1, c, 2, &key);
+  else ldict_take_entry(L, c, v, &key, &value);
+  status = lguard_begin(c->owner);
+  if (status == LODE_OK) {
+    status = delete ? lode_delete(c->coll, &key) :
+                      lode_put(c->coll, &key, value, LODE_PUT);
+    if (status == LODE_OK || status == LODE_ABSENT)
+      status = lguard_commit(c->owner);
+  }
+  if (status != LODE_OK) lhandle_fail(L, 1, 2, status, NULL);
+  lua_settop(L, top);
+}
+
+/* [-0, +results, v] Calls `body` with the lock held. */
+static int locked (lua_State *L, int arguments, lua_CFunction body) {
+  lcoll *c = lhandle_dict(L, 1);
+  lua_settop(L, arguments);
+  return lguard_body(L, c->owner, LGUARD_LOCK, body);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Taking out
+** =================================================================== */
+
+/* [-3, +1, v] */
+static int pop_body (lua_State *L) {
+  lcoll *c = lhandle_dict(L, 1);
+  if (lentry_get(L, 1, c, 2)) {
+    lua_pushnil(L);
+    store_value(L, 5);
+    lua_settop(L, 4);
+  }
+  else lua_settop(L, 3);
+  return 1;
+}
+
+/* [-3, +1, v] dict.pop(d, key [, default]) -> value | default */
+static int dict_pop (lua_State *L) {
+  return locked(L, 3, pop_body);
+}
+
+/* [-2, +2, v] Slot 2: whether to take the last. */
+static int popitem_body (lua_State *L) {
+  enum { SELF = 1, LAST, KEY, VALUE };
+  lcoll *c = lhandle_dict(L, SELF);
+  lode_key key;
+  lode_status status;
+  lrange r;
+  lrange_all(&r);
+  r.range.reverse = lua_toboolean(L, LAST) != 0;
+  r.range.limit = 1;
+  if (lwalk_nearest(L, SELF, c, &r) == 1) return 1;
+  c = lhandle_dict(L, SELF);
+  lkey_take(L, SELF, c, KEY, &key);
+  status = lguard_begin(c->owner);
+  if (status == LODE_OK) status = lode_delete(c->coll, &key);
+  if (status == LODE_OK) status = lguard_commit(c->owner);
+  if (status != LODE_OK) return lhandle_fail(L, SELF, KEY, status, NULL);
+  lua_settop(L, VALUE);
+  return 2;
+}
+
+/* [-2, +2, v] dict.popitem(d [, "first" | "last"]) -> key, value | nil */
+static int dict_popitem (lua_State *L) {
+  bool last = false;
+  lua_settop(L, 2);
+  lhandle_dict(L, 1);
+  if (!lua_isnil(L, 2)) {
+    const char *end = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    last = strcmp(end, "last") == 0;
+    if (!last && strcmp(end, "first") != 0)
+      lerror_argument(L, 2, "\"first\" or \"last\" expected");
+  }
+  lua_pushboolean(L, last);
+  lua_replace(L, 2);
+  return locked(L, 2, popitem_body);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Deciding
+** =================================================================== */
+
+/* [-3, +1, v] */
+static int setdefault_body (lua_State *L) {
+  lcoll *c = lhandle_dict(L, 1);
+  if (lentry_get(L, 1, c, 2)) return 1;
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) store_value(L, 3);
+  return 1;
+}
+
+/* [-3, +1, v] dict.setdefault(d, key, value) -> what is there afterwards */
+static int dict_setdefault (lua_State *L) {
+  lerror_ttl(L, 4);
+  return locked(L, 3, setdefault_body);
+}
+
+/* [-3, +1, e] */
+static int update_body (lua_State *L) {
+  enum { SELF = 1, KEY, FN, OLD, NEW };
+  lcoll *c = lhandle_dict(L, SELF);
+  bool there = lentry_get(L, SELF, c, KEY);
+  lua_pushvalue(L, FN);
+  lua_pushvalue(L, OLD);
+  lua_call(L, 1, 1);
+  if (there || !lua_isnil(L, NEW)) store_value(L, NEW);
+  return 1;
+}
+
+/* [-3, +1, e] dict.update(d, key, fn) -> fn's result */
+static int dict_update (lua_State *L) {
+  lcoll *c = lhandle_dict(L, 1);
+  lerror_ttl(L, 4);
+  lua_settop(L, 3);
+  if (lua_type(L, 3) != LUA_TFUNCTION)
+    lerror_argument(L, 3, "a function expected, got %s",
+                    luaL_typename(L, 3));
+  lkey_check(L, 1, c, 2);
+  return locked(L, 3, update_body);
+}
+
+/* [-4, +1, v] */
+static int incr_body (lua_State *L) {
+  enum { SELF = 1, KEY, BY, INIT, NEW };
+  lcoll *c = lhandle_dict(L, SELF);
+  if (!lentry_get(L, SELF, c, KEY)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, INIT);
+  }
+  else if (lua_type(L, NEW) != LUA_TNUMBER) {
+    lhandle_raise(L, SELF, KEY, LODE_BAD_VALUE, "a %s is there, not a "
+                  "number", luaL_typename(L, NEW));
+  }
+  lua_pushvalue(L, BY);
+  lua_arith(L, LUA_OPADD);
+  store_value(L, NEW);
+  return 1;
+}
+
+/* [-4, +1, v] dict.incr(d, key [, by = 1 [, init = 0]]) -> number */
+static int dict_incr (lua_State *L) {
+  lhandle_dict(L, 1);
+  lerror_ttl(L, 5);
+  lua_settop(L, 4);
+  for (int i = 3; i <= 4; i++) {
+    if (lua_isnil(L, i)) {
+      lua_pushinteger(L, i == 3 ? 1 : 0);
+      lua_replace(L, i);
+    }
+    if (lua_type(L, i) != LUA_TNUMBER)
+      lerror_argument(L, i, "a number expected, got %s",
+                      luaL_typename(L, i));
+  }
+  return locked(L, 4, incr_body);
+}
+
+/* [-4, +1, v] */
+static int cas_body (lua_State *L) {
+  enum { SELF = 1, KEY, EXPECTED, NEW, OLD };
+  lcoll *c = lhandle_dict(L, SELF);
+  bool there = lentry_get(L, SELF, c, KEY);
+  bool equal = lentry_equal(L, OLD, EXPECTED);
+  if (equal && (there || !lua_isnil(L, NEW))) store_value(L, NEW);
+  lua_pushboolean(L, equal);
+  return 1;
+}
+
+/* [-4, +1, v] dict.cas(d, key, expected, value) -> whether it was equal */
+static int dict_cas (lua_State *L) {
+  lerror_ttl(L, 5);
+  return locked(L, 4, cas_body);
+}
+
+/* }================================================================== */
+
+const luaL_Reg lupdate_functions[] = {
+  { "pop", dict_pop },
+  { "popitem", dict_popitem },
+  { "setdefault", dict_setdefault },
+  { "update", dict_update },
+  { "incr", dict_incr },
+  { "cas", dict_cas },
+  { NULL, NULL }
+};

@@ -1,0 +1,244 @@
+-- lode_side.lua - the benchmark's Lua side, the mirror of raw.c:
+--
+--   lua5.4 spec/bench/lode_side.lua JOB DIRECTORY N [OPS]
+--
+-- runs one job over N entries, from the top of the checkout, and prints
+-- nanoseconds per operation (the job "memory" prints KiB). Without OPS it
+-- warms up and goes on for 0.3 s at least; with OPS it does just so many
+-- operations and no more, for counting instructions. The jobs named floor_*
+-- don't use lode: see floor_lua.c.
+
+local vm = jit and "luajit" or "lua" .. _VERSION:match "%d%.%d"
+package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
+package.cpath = "build/" .. vm .. "/?.so;build/bench/?.so;" .. package.cpath
+
+local floor = require "floor_lua"
+
+local STEP = 1000       -- operations between two looks at the clock
+local LONG_ENOUGH = 0.3 -- seconds
+local VALUES = 256
+
+local name, path, n, ops = arg[1], arg[2], tonumber(arg[3]), tonumber(arg[4])
+
+-- Values are made once: what is measured is lode's work, not theirs.
+local values = {}
+for i = 0, VALUES - 1 do values[i] = floor.value(i) end
+
+local function small_table()
+  return { name = "Ada", plan = "pro", n = 42, tags = { "a", "b", "c" } }
+end
+
+-- What a job works on: { keys =, d =, ... }, d being what is indexed.
+
+local function visited(at) return floor.key(0, floor.visit(at, n)) end
+local function absent(at) return floor.key(1, at) end
+local function loaded(at) return floor.key(0, at) end
+
+local function make_keys(make)
+  local keys = {}
+  for at = 0, n - 1 do keys[at] = make(at) end
+  return keys
+end
+
+local function open(make)
+  return function ()
+    local lode = require "lode"
+    local store = lode.open(path, { durability = "os" })
+    return {
+      lode = lode, store = store, d = store:dict "d",
+      keys = make and make_keys(make),
+    }
+  end
+end
+
+local function open_floor(make)
+  return function ()
+    return { d = floor.open(path), keys = make and make_keys(make) }
+  end
+end
+
+local function open_sets()
+  local lode = require "lode"
+  local store = lode.open(path, { durability = "os" })
+  return { lode = lode, store = store, a = store:set "a", b = store:set "b" }
+end
+
+-- Steps: each does some operations from `at` on and gives their number.
+
+local function get_step(on, at)
+  local d, keys = on.d, on.keys
+  for i = at, at + STEP - 1 do
+    local _ = d[keys[i]]
+  end
+  return STEP
+end
+
+local function has_step(on, at)
+  local d, keys, has = on.d, on.keys, on.lode.dict.has
+  for i = at, at + STEP - 1 do
+    local _ = has(d, keys[i])
+  end
+  return STEP
+end
+
+local function put_step(on, at)
+  local d, keys = on.d, on.keys
+  for i = at, at + STEP - 1 do
+    d[keys[i]] = values[i % VALUES]
+  end
+  return STEP
+end
+
+local function batch_step(on, at)
+  on.store:transaction(put_step, on, at)
+  return STEP
+end
+
+-- The loads take one transaction: what follows finds no free pages.
+
+local function load_step(on)
+  on.store:transaction(function ()
+    local d, keys = on.d, on.keys
+    for i = 0, n - 1 do d[keys[i]] = values[i % VALUES] end
+  end)
+  return n
+end
+
+local function load_tables_step(on)
+  on.store:transaction(function ()
+    local d, keys = on.d, on.keys
+    for i = 0, n - 1 do d[keys[i]] = small_table() end
+  end)
+  return n
+end
+
+-- Two sets of n members, half of each in both.
+local function load_sets_step(on)
+  on.store:transaction(function ()
+    for i = 0, n - 1 do
+      on.a[floor.key(0, i)] = true
+      on.b[floor.key(0, i + n / 2)] = true
+    end
+  end)
+  return n
+end
+
+local function walk_step(on)
+  local seen = 0
+  for _, _ in on.lode.dict.pairs(on.d) do seen = seen + 1 end
+  assert(seen == n, "the walk missed entries")
+  return seen
+end
+
+-- A generic for over plain memory; its last call begins it anew.
+local function floor_walk_step(on)
+  local seen = 0
+  for _, _ in on.next, on.memory do seen = seen + 1 end
+  assert(seen == n, "the floor's walk missed entries")
+  return seen
+end
+
+-- An operation is a member of either set read.
+local function merge_step(on)
+  assert(#(on.a * on.b) == n / 2, "the merge miscounted")
+  return 2 * n
+end
+
+-- A new store, so that no load finds free pages.
+local function remove_store(on)
+  on.store:close()
+  os.execute("rm -rf '" .. path .. "'")
+  on.store = on.lode.open(path, { durability = "os" })
+  on.d = on.store:dict "d"
+end
+
+local function append_step(on)
+  local keys, i = on.keys, -1
+  local written = on.lode.dict.put_many(on.d, function ()
+    i = i + 1
+    return keys[i], values[i % VALUES]
+  end)
+  assert(written == n, "put_many wrote another number")
+  return n
+end
+
+local function append_table_step(on)
+  assert(on.lode.dict.put_many(on.d, on.entries) == n)
+  return n
+end
+
+-- KiB of memory that are the process's own: pages of the mapped file count
+-- into its resident size too, but they are the kernel's cache.
+local function own_memory()
+  local file = assert(io.open "/proc/self/status")
+  local status = file:read "*a"
+  file:close()
+  return tonumber(status:match "RssAnon:%s*(%d+)")
+end
+
+-- The most memory that a walk needs above the idle process with its store
+-- open, looked at every 1,000 entries.
+local function print_memory(on)
+  collectgarbage()
+  local idle, peak, seen = own_memory(), 0, 0
+  for _, _ in on.lode.dict.pairs(on.d) do
+    seen = seen + 1
+    if seen % STEP == 0 then peak = math.max(peak, own_memory()) end
+  end
+  assert(seen == n, "the walk missed entries")
+  print(math.max(peak - idle, 0))
+end
+
+local function open_append_table()
+  local on = open()()
+  on.entries = {}
+  for i = 0, n - 1 do on.entries[floor.ascending(i)] = values[i % VALUES] end
+  return on
+end
+
+local function open_memory()
+  local next_entry, memory = floor.each(n)
+  return { next = next_entry, memory = memory }
+end
+
+local jobs = {
+  load = { open = open(loaded), step = load_step },
+  load_tables = { open = open(loaded), step = load_tables_step },
+  load_sets = { open = open_sets, step = load_sets_step },
+  get = { open = open(visited), step = get_step, warm = true },
+  absent = { open = open(absent), step = get_step, warm = true },
+  has = { open = open(absent), step = has_step, warm = true },
+  has_present = { open = open(visited), step = has_step, warm = true },
+  walk = { open = open(), step = walk_step, warm = true },
+  put = { open = open(visited), step = put_step, warm = true },
+  batch = { open = open(visited), step = batch_step, warm = true },
+  append = { open = open(floor.ascending), prepare = remove_store, step = append_step },
+  append_table = {
+    open = open_append_table, prepare = remove_store,
+    step = append_table_step,
+  },
+  merge = { open = open_sets, step = merge_step },
+  memory = { open = open(), print = print_memory },
+  floor_get = { open = open_floor(visited), step = get_step },
+  floor_put = { open = open_floor(visited), step = put_step },
+  floor_walk = { open = open_memory, step = floor_walk_step },
+}
+
+local job = assert(jobs[name], "no such job")
+assert(n % STEP == 0, "N is in thousands")
+local on = job.open()
+if job.print then
+  job.print(on)
+else
+  if not ops and job.warm then walk_step(on) end -- maps the file's pages
+  collectgarbage()
+  local done, spent = 0, 0
+  while ops and done < ops or not ops and spent < LONG_ENOUGH do
+    if job.prepare then job.prepare(on) end
+    local start = floor.clock()
+    done = done + job.step(on, done % n)
+    spent = spent + (floor.clock() - start)
+  end
+  print(string.format("%.3f", spent * 1e9 / done))
+end
+if on.store then on.store:close() end

@@ -1,0 +1,252 @@
+-- run.lua - lode against LMDB used from C, in one run:
+--
+--   make bench                      some minutes
+--   LODE_BENCH=quick make bench     10^5 entries only, one round: for CI
+--
+-- Each side is a process of its own (raw.c, lode_side.lua); the two take
+-- turns, round by round, and what counts is the median of the rounds'
+-- ratios. Times are processor times, system calls included, on tmpfs.
+-- Instructions are callgrind's: the difference of two runs with different
+-- numbers of operations, so that only the loop is counted.
+
+local quick = os.getenv "LODE_BENCH" == "quick"
+local rounds = quick and 1 or tonumber(os.getenv "LODE_BENCH_ROUNDS" or 5)
+local root = os.getenv "LODE_BENCH_DIR" or "/dev/shm/lode-bench"
+local lua = os.getenv "LUA" or arg[-1] or "lua5.4"
+
+local SIDES = {
+  raw = "build/bench/raw",
+  lode = lua .. " spec/bench/lode_side.lua",
+}
+local FEW, MANY = 20000, 60000 -- operations, where instructions are counted
+local SMALL, LARGE = 100000, 1000000
+local LINE = "%-38s %4s %6s %8s %8s %8s %6s %8s  %s\n"
+
+-- What to measure, in the order of the table. `store` is what is loaded
+-- before the job (fresh: before each round, as the job changes it). `floor`
+-- is the job of lode_side.lua that shows the cost without lode.
+-- A ratio is raw / lode, so more is better, with `least` as its target;
+-- instructions, sizes and walks have a `most`. A row without a target is
+-- there to be read.
+local rows = {
+  { "d[k], 100-byte string", kind = "time", raw = "get", lode = "get",
+    floor = "floor_get", store = "load", least = 0.52 },
+  { "d[k], 100-byte string", kind = "time", raw = "get", lode = "get",
+    floor = "floor_get", store = "load", n = LARGE, least = 0.70 },
+  { "d[k], 100-byte string", kind = "count", raw = "get", lode = "get",
+    floor = "floor_get", store = "load", most = 4000 },
+  { "d[k], small table", kind = "time", raw = "get", lode = "get",
+    store = "load_tables" },
+  { "d[k], small table", kind = "count", raw = "get", lode = "get",
+    store = "load_tables", most = 8200 },
+  { "d[k], absent key", kind = "time", raw = "absent", lode = "absent",
+    store = "load", least = 0.65 },
+  { "d[k], absent key", kind = "time", raw = "absent", lode = "absent",
+    store = "load", n = LARGE },
+  { "dict.has, absent key", kind = "time", raw = "absent", lode = "has",
+    store = "load", least = 0.65 },
+  { "dict.has, key that is there", kind = "time", raw = "get",
+    lode = "has_present", store = "load", least = 0.65 },
+  { "walk: lode / pushing from memory", kind = "walk", raw = "walk",
+    lode = "walk", floor = "floor_walk", store = "load", most = 1.4 },
+  { "walk: lode / pushing from memory", kind = "walk", raw = "walk",
+    lode = "walk", floor = "floor_walk", store = "load", n = LARGE,
+    most = 1.4 },
+  { "d[k] = v, own transaction", kind = "time", raw = "put", lode = "put",
+    floor = "floor_put", store = "load", fresh = true },
+  { "d[k] = v, own transaction", kind = "count", raw = "put", lode = "put",
+    floor = "floor_put", store = "load", fresh = true, most = 13000 },
+  { "d[k] = v, transactions of 1,000", kind = "time", raw = "batch",
+    lode = "batch", store = "load", fresh = true, least = 0.70 },
+  { "d[k] = v, transactions of 1,000", kind = "time", raw = "batch",
+    lode = "batch", store = "load", fresh = true, n = LARGE },
+  { "put_many, ascending, from an iterator", kind = "time", raw = "append",
+    lode = "append", n = LARGE, smaller = true, least = 0.40 },
+  { "put_many, ascending, from a table", kind = "time", raw = "append",
+    lode = "append_table", n = LARGE, smaller = true },
+  { "#(a * b), half shared, a member", kind = "time", raw = "merge",
+    lode = "merge", store = "load_sets", least = 0.5 },
+  { "bytes of file per entry", kind = "size", store = "load", most = 1.12 },
+  { "bytes of file per entry", kind = "size", store = "load", n = LARGE,
+    most = 1.12 },
+  { "peak memory of a walk, KiB", kind = "memory", lode = "memory",
+    store = "load", n = LARGE, smaller = true, most = 8192 },
+}
+
+local function quoted(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- The output of a command, which must end well.
+local function output_of(command)
+  local pipe = assert(io.popen(command .. " 2>&1; echo status $?"))
+  local text = pipe:read "*a"
+  pipe:close()
+  local output, status = text:match "^(.*)status (%d+)%s*$"
+  if status ~= "0" then error(command .. "\n" .. text, 0) end
+  return output
+end
+
+local function remove(path)
+  output_of("rm -rf " .. quoted(path))
+end
+
+local function command_of(side, job, path, n, ops)
+  return table.concat({ SIDES[side], job, quoted(path), n, ops }, " ")
+end
+
+-- Nanoseconds an operation, or what else the job prints.
+local function measure(side, job, path, n)
+  local text = output_of(command_of(side, job, path, n))
+  return assert(tonumber(text), text)
+end
+
+-- Instructions of one operation.
+local function count(side, job, path, n)
+  local function collected(ops)
+    local text = output_of("valgrind --tool=callgrind "
+      .. "--callgrind-out-file=/dev/null "
+      .. command_of(side, job, path, n, ops))
+    return assert(tonumber(text:match "Collected : (%d+)"), text)
+  end
+  return (collected(MANY) - collected(FEW)) / (MANY - FEW)
+end
+
+local loaded = {} -- [path] = true: stores that rows have in common
+
+-- The path of the side's store for this row, loaded where the row asks.
+local function store_for(row, side, n)
+  local path = string.format("%s/%s-%s-%d", root, side,
+                             row.store or "empty", n)
+  if row.fresh or not row.store then
+    path = path .. "-fresh"
+    remove(path)
+    loaded[path] = nil
+  end
+  if row.store and not loaded[path] then
+    output_of(command_of(side, row.store, path, n, n))
+    loaded[path] = true
+  end
+  return path
+end
+
+local function file_size(path)
+  local file = assert(io.open(path .. "/data.mdb", "rb"))
+  local size = file:seek "end"
+  file:close()
+  return size
+end
+
+local function median(list)
+  table.sort(list)
+  local middle = (#list + 1) / 2
+  return (list[math.floor(middle)] + list[math.ceil(middle)]) / 2
+end
+
+-- One round of each kind of row: raw, lode, the floor, and the ratio.
+local kinds = {}
+
+function kinds.time(row, n)
+  local raw = measure("raw", row.raw, store_for(row, "raw", n), n)
+  local lode = measure("lode", row.lode, store_for(row, "lode", n), n)
+  local floor = row.floor
+    and measure("lode", row.floor, store_for(row, "raw", n), n)
+  return raw, lode, floor, raw / lode
+end
+
+function kinds.walk(row, n)
+  local raw, lode, floor = kinds.time(row, n)
+  return raw, lode, floor, lode / floor
+end
+
+function kinds.count(row, n)
+  local raw = count("raw", row.raw, store_for(row, "raw", n), n)
+  local lode = count("lode", row.lode, store_for(row, "lode", n), n)
+  local floor = row.floor
+    and count("lode", row.floor, store_for(row, "raw", n), n)
+  return raw, lode, floor, lode
+end
+
+function kinds.size(row, n)
+  local raw = file_size(store_for(row, "raw", n)) / n
+  local lode = file_size(store_for(row, "lode", n)) / n
+  return raw, lode, nil, lode / raw
+end
+
+function kinds.memory(row, n)
+  local peak = measure("lode", row.lode, store_for(row, "lode", n), n)
+  return nil, peak, nil, peak
+end
+
+local UNITS = { time = "ns", walk = "ns", count = "instr", size = "bytes",
+                memory = "KiB" }
+local REPEATED = { time = true, walk = true }
+
+local function number(x)
+  if not x then return "" end
+  return string.format(x < 100 and "%.1f" or "%.0f", x)
+end
+
+local function verdict(row, result)
+  if row.least then return result >= row.least and "ok" or "MISSED" end
+  if row.most then return result <= row.most and "ok" or "MISSED" end
+  return ""
+end
+
+local function target(row)
+  if row.least then return string.format(">= %.2f", row.least) end
+  if not row.most then return "" end
+  return string.format(row.most < 10 and "<= %.2f" or "<= %d", row.most)
+end
+
+-- Measures one row, prints it, and gives its verdict.
+local function run(row)
+  local n = row.n or SMALL
+  if quick then n = math.min(n, SMALL) end
+  local raws, lodes, floors, results = {}, {}, {}, {}
+  for round = 1, REPEATED[row.kind] and rounds or 1 do
+    raws[round], lodes[round], floors[round], results[round] =
+      kinds[row.kind](row, n)
+  end
+  local result = median(results)
+  local ratio = result
+  if row.kind == "count" then ratio = median(raws) / median(lodes) end
+  local said = verdict(row, result)
+  io.write(LINE:format(row[1], n == SMALL and "10^5" or "10^6",
+    UNITS[row.kind], raws[1] and number(median(raws)) or "",
+    floors[1] and number(median(floors)) or "",
+    number(median(lodes)),
+    row.kind == "memory" and "" or string.format("%.2f", ratio),
+    target(row), said))
+  io.flush()
+  return said
+end
+
+-- Rows that a quick run leaves out: those of 10^6 entries, but where the
+-- same is worth a look on fewer.
+local function wanted(row, has_valgrind)
+  if row.kind == "count" and not has_valgrind then return false end
+  return not (quick and row.n == LARGE and not row.smaller)
+end
+
+local function main()
+  remove(root)
+  output_of("mkdir -p " .. quoted(root))
+  local has_valgrind = pcall(output_of, "valgrind --version")
+  if not has_valgrind then print "no valgrind: no instruction counts" end
+  io.write(LINE:format("", "n", "", "raw C", "floor", "lode", "ratio",
+                       "target", ""))
+  local met, targets = 0, 0
+  for _, row in ipairs(rows) do
+    if wanted(row, has_valgrind) then
+      local said = run(row)
+      if said ~= "" then targets = targets + 1 end
+      if said == "ok" then met = met + 1 end
+    end
+  end
+  print(string.format("%d of %d targets met", met, targets))
+end
+
+local ok, message = pcall(main)
+remove(root)
+if not ok then error(message, 0) end
