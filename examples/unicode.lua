@@ -57,7 +57,7 @@ local function measure(what, fn)              -- fn says how many it did
   local start = os.clock()
   local n = fn()
   local seconds = math.max(os.clock() - start, 1e-6)
-  say(what, ("%9s in %5.2f s,%11s/s"):format(number(n), seconds,
+  say(what, ("%9s in %7.1f ms,%11s/s"):format(number(n), seconds * 1000,
     number(n / seconds)))
 end
 
@@ -85,6 +85,8 @@ end)
 for name, kind in store:collections() do
   say(kind .. " " .. name, ("%9s"):format(number(#store[kind](store, name))))
 end
+
+say("entries in all", ("%9s"):format(number(store:stats().entries)))
 
 local function u(code) return ("U+%04X %s"):format(code, chars[code].name) end
 local function members(what, expr)            -- how many, and the first

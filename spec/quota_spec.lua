@@ -10,7 +10,8 @@ local fails, says, open = helper.fails, helper.says, helper.open
 local MIB = 2 ^ 20
 
 local function text (i, size)
-  return (("%d,"):format(i)):rep(math.ceil(size / 8)):sub(1, size)
+  local part = ("%d,"):format(i)
+  return part:rep(math.ceil(size / #part)):sub(1, size)
 end
 
 describe("the option map_size", function ()
@@ -165,7 +166,7 @@ describe("the option map_size", function ()
     local pinned = dict.pairs(e, { snapshot = true })
     assert.are.equal(1, walk())
     assert.are.equal(1, (pinned()))
-    for i = 1, 100 do d[-i] = text(i, 3 * MIB / 10) end
+    for i = 1, 100 do d[-i] = text(i, 300000) end
     local n = 1
     for k in walk do
       n = n + 1
@@ -190,7 +191,7 @@ describe("the option map_size", function ()
     store:snapshot(function ()
       assert.are.equal(1, d[1])
       local ok, e = pcall(function ()
-        for i = 1, 100 do other[-i] = text(i, 3 * MIB / 10) end
+        for i = 1, 100 do other[-i] = text(i, 300000) end
       end)
       -- growth must wait for this snapshot, which waits for the write:
       -- so the write is done elsewhere, or says that it can't

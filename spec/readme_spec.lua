@@ -25,7 +25,9 @@ local function samples (name)
 end
 
 local function found (library)
-  if library == "utf8proc" then return core.normalize "a" ~= nil end
+  if library == "utf8proc" then
+    return core.normalize ~= nil and core.normalize "a" ~= nil
+  end
   return (pcall(require, library))
 end
 

@@ -34,9 +34,10 @@ describe("lode.open", function ()
     assert.are.equal(1, store:dict("d").a)
   end)
 
-  it("raises NOT_FOUND where the directory's parent is absent", function ()
-    local e = fails("NOT_FOUND", lode.open, helper.path() .. "/a/b")
-    assert.is_truthy(e.path)
+  it("raises IO where the directory's parent is absent", function ()
+    local path = helper.path() .. "/a/b"
+    local e = fails("IO", lode.open, path)
+    assert.are.equal(path, e.path)
   end)
 
   it("keeps what was written for the next open", function ()

@@ -43,6 +43,7 @@ typedef struct kv_txn {
   bool sync;              /* commits reach the disk */
   bool logging;
   bool allowance;         /* the map was widened for deletes */
+  bool bumped;            /* pages freed last were made available */
   unsigned depth;
   unsigned failed_depth;  /* which level can only be rolled back; 0: none */
   lode_status failed;     /* and why */

@@ -141,13 +141,14 @@ static int open_mapped (const files *f, const lode_options *o,
   *map = whole_pages(*map);
   for (;;) {
     rc = open_once(f, o, *map, flags, mdb);
-    if (rc == ENOMEM && o->map_size == 0 && *map / 2 >= MAP_SMALLEST)
-      *map = whole_pages(*map / 2);
-    else if ((rc == EINTR || rc == EAGAIN || rc == EINVAL) && --tries > 0) {
+    if ((rc == EINTR || rc == EAGAIN || rc == EINVAL) && --tries > 0) {
       /* other processes that open or close at this moment; see ITS#10095 */
       const struct timespec nap = { 0, 2000000 };
       nanosleep(&nap, NULL);
     }
+    else if ((rc == ENOMEM || rc == EINVAL) && o->map_size == 0 &&
+             *map / 2 >= MAP_SMALLEST) /* valgrind refuses with EINVAL */
+      *map = whole_pages(*map / 2);
     else
       return rc;
   }

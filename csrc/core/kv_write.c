@@ -15,6 +15,7 @@
 #define MAP_NEAR ((uint64_t)1 << 30)   /* log when no more than this is left */
 #define ALLOWANCE ((uint64_t)1 << 20)  /* past the quota, for deletes */
 #define GROW_TRIES 40
+#define BUMP_TIMEOUT 100               /* ms; see pass_time */
 
 static lode_status txn_failure (kv_txn *t, int rc) {
   return kv_failure(t->error, rc, t->env->name);
@@ -64,15 +65,21 @@ static lode_status map_resize (kv_env *env, uint64_t size, lode_error *e) {
   return LODE_OK;
 }
 
-lode_status kv_map_change (kv_env *env, uint64_t size, lode_error *e) {
+/* Runs map_resize alone in the gate, when that is to be had in time. */
+static lode_status map_change_within (kv_env *env, uint64_t size,
+                                      unsigned timeout, lode_error *e) {
   lode_status st;
-  if (!gate_close(&env->gate, env->timeout))
+  if (!gate_close(&env->gate, timeout))
     return fail(e, LODE_BUSY, "%s: its map must change, but snapshots or "
                 "walks over one moment are open in this process; close "
                 "them and try again", env->name);
   st = map_resize(env, size, e);
   gate_open(&env->gate);
   return st;
+}
+
+lode_status kv_map_change (kv_env *env, uint64_t size, lode_error *e) {
+  return map_change_within(env, size, env->timeout, e);
 }
 
 /* The size to grow to, or 0 when the quota allows none. */
@@ -189,6 +196,50 @@ static int apply (kv_txn *t, log_op op, kv_db db, lode_slice key,
   }
 }
 
+/*
+** The quota is reached. What the last commit freed can't be used by the
+** next transaction yet, only by the one after it: an empty commit, in a map
+** widened for it, lets the time pass. False: it could not be done.
+*/
+static bool pass_time (kv_txn *t) {
+  static unsigned char name[] = { 0, 'b' };
+  kv_env *env = t->env;
+  MDB_val k = { sizeof name, name };
+  MDB_txn *txn;
+  bool passed = false;
+  if (map_change_within(env, map_next(env, true), BUMP_TIMEOUT, t->error) !=
+      LODE_OK)
+    return false;
+  gate_enter(&env->gate);
+  if (mdb_txn_begin(env->mdb, NULL, 0, &txn) == 0) {
+    passed = mdb_put(txn, KV_MAIN, &k, &k, 0) == 0 &&
+             mdb_del(txn, KV_MAIN, &k, NULL) == 0;
+    if (passed)
+      passed = mdb_txn_commit(txn) == 0;
+    else
+      mdb_txn_abort(txn);
+  }
+  gate_leave(&env->gate);
+  env->widened = map_change_within(env, env->max_size, BUMP_TIMEOUT,
+                                   t->error) != LODE_OK;
+  return passed && !env->widened;
+}
+
+/* Makes room: a larger map or, at the quota, the pages freed last. */
+static lode_status make_room (kv_txn *t, bool deleting) {
+  kv_env *env = t->env;
+  lode_status st;
+  if (!deleting && env->max_size != 0 && map_next(env, false) == 0 &&
+      !t->bumped) {
+    t->bumped = true;
+    if (pass_time(t))
+      return LODE_OK;
+  }
+  st = map_grow(env, deleting, t->error);
+  t->allowance = env->widened;
+  return st;
+}
+
 /* Does again, on a fresh outermost transaction, all that the log holds. */
 static int replay (kv_txn *t) {
   size_t at = 0;
@@ -225,11 +276,10 @@ static lode_status grow_and_replay (kv_txn *t, bool deleting) {
   for (int i = 0; rc == MDB_MAP_FULL && i < GROW_TRIES; i++) {
     chain_abort(t);
     gate_leave(&t->env->gate);
-    st = map_grow(t->env, deleting, t->error);
+    st = make_room(t, deleting);
     gate_enter(&t->env->gate);
     if (st != LODE_OK)
       return fail_at(t, 1, st);
-    t->allowance = t->env->widened;
     rc = replay(t);
   }
   if (rc == 0)
@@ -391,7 +441,7 @@ lode_status kv_write_begin (kv_txn *t, unsigned timeout) {
     }
     t->depth = 1;
     t->failed_depth = 0;
-    t->allowance = false;
+    t->allowance = t->bumped = false;
     t->log.size = 0;
     t->logging = map_is_near(t);
     return LODE_OK;

@@ -10,6 +10,7 @@
 #include "lentry.h"
 #include "lkey.h"
 #include "lrange.h"
+#include "lstore.h"
 #include "lwalk.h"
 
 /* {==================================================================
@@ -70,16 +71,16 @@ static int dict_stats (lua_State *L) {
 ** Writing
 ** =================================================================== */
 
-void ldict_take_entry (lua_State *L, lcoll *c, int v, lode_key *key,
+void ldict_take_entry (lua_State *L, lcoll *c, int k, int v, lode_key *key,
                        lode_value *value) {
-  lkey_check(L, 1, c, 2);
+  lkey_check(L, 1, c, k);
   if (c->value_callbacks) {
-    lentry_take(L, 1, c, v, 2, value);
-    lkey_take(L, 1, c, 2, key);
+    lentry_take(L, 1, c, v, k, value);
+    lkey_take(L, 1, c, k, key);
   }
   else {
-    lkey_take(L, 1, c, 2, key);
-    lentry_take(L, 1, c, v, 2, value);
+    lkey_take(L, 1, c, k, key);
+    lentry_take(L, 1, c, v, k, value);
   }
 }
 
@@ -94,7 +95,7 @@ static void assign (lua_State *L, lcoll *c) {
     if (status == LODE_ABSENT) status = LODE_OK;
   }
   else {
-    ldict_take_entry(L, c, 3, &key, &value);
+    ldict_take_entry(L, c, 2, 3, &key, &value);
     status = lode_put(c->coll, &key, value, LODE_PUT);
   }
   if (status != LODE_OK) lhandle_fail(L, 1, 2, status, NULL);
@@ -127,7 +128,7 @@ static int put_if (lua_State *L, lode_put_mode mode, lode_status no) {
     lhandle_fail(L, 1, 2, LODE_BAD_VALUE, "nil can't be stored: "
                  "dict.delete takes an entry out");
   }
-  ldict_take_entry(L, c, 3, &key, &value);
+  ldict_take_entry(L, c, 2, 3, &key, &value);
   status = lode_put(c->coll, &key, value, mode);
   if (status != LODE_OK && status != no)
     return lhandle_fail(L, 1, 2, status, NULL);
@@ -178,6 +179,7 @@ const luaL_Reg ldict_metamethods[] = {
   { "__len", dict_len },
   { "__pairs", lwalk_dict__pairs },
   { "__tostring", lcoll__tostring },
+  { "__gc", lstore_coll__gc },
   { NULL, NULL }
 };
 

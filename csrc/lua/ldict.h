@@ -10,11 +10,11 @@ extern const luaL_Reg ldict_metamethods[];
 extern const luaL_Reg ldict_functions[];
 
 /*
-** [-0, +(0..3), v] Makes key and value of slots 2 and `v` for a write to
+** [-0, +(0..3), v] Makes key and value of slots `k` and `v` for a write to
 ** the dict at slot 1, checking their types; whichever passes a callback
 ** comes first, since callbacks may use the scratch.
 */
-void ldict_take_entry (lua_State *L, lcoll *c, int v, lode_key *key,
+void ldict_take_entry (lua_State *L, lcoll *c, int k, int v, lode_key *key,
                        lode_value *value);
 
 /* What lode.dict has of functions that read and then write (lupdate.c). */

@@ -255,11 +255,6 @@ int lexpr__newindex (lua_State *L) {
                       "change the sets, or keep it with set.save");
 }
 
-/* [-1, +1, v] #expr */
-int lexpr__len (lua_State *L) {
-  return lexpr_len(L, 1);
-}
-
 /* [-1, +1, m] Two sets and their operator: "lode.expr: (a + b)". */
 static void push_text (lua_State *L, int i) {
   static const char *const operators[] = { "", " + ", " * ", " - ", " ^ " };

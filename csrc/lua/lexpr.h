@@ -31,10 +31,9 @@ int lexpr_len (lua_State *L, int i);
 */
 void lexpr_operators (lua_State *L, int set, int expr);
 
-/* __index and __len of expressions */
+/* Metamethods of expressions. */
 int lexpr__index (lua_State *L);
 int lexpr__newindex (lua_State *L);
-int lexpr__len (lua_State *L);
 int lexpr__tostring (lua_State *L);
 
 /* What lode.set has for whole sets: union, ..., disjoint, save, update. */

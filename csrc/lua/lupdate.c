@@ -25,7 +25,7 @@ static void store_value (lua_State *L, int v) {
   bool delete = lua_isnil(L, v);
   int top = lua_gettop(L);
   if (delete) lkey_take(L, 1, c, 2, &key);
-  else ldict_take_entry(L, c, v, &key, &value);
+  else ldict_take_entry(L, c, 2, v, &key, &value);
   status = lguard_begin(c->owner);
   if (status == LODE_OK) {
     status = delete ? lode_delete(c->coll, &key) :

@@ -29,6 +29,25 @@ function exact.same (a, b)
   return true
 end
 
+-- A key as a table would give it back: 1.0 as 1, -0.0 as 0.
+function exact.key (key)
+  if type(key) == "table" then
+    local tuple = {}
+    for i, v in ipairs(key) do tuple[i] = exact.key(v) end
+    return tuple
+  elseif type(key) == "number" then
+    return math.tointeger and math.tointeger(key) or key + 0
+  end
+  return key
+end
+
+-- An array of keys as a table would give them back.
+function exact.keys (array)
+  local out = {}
+  for i, key in ipairs(array) do out[i] = exact.key(key) end
+  return out
+end
+
 local function show (v, depth)
   if type(v) == "string" then
     if #v > 60 then v = v:sub(1, 40) .. "...(" .. #v .. " bytes)" end

@@ -1,0 +1,237 @@
+# lode: `make help` says what there is to make.
+#
+#   make                                    for Lua 5.4
+#   make LUA_VERSION=5.3                    for Lua 5.3
+#   make LUA_VERSION=5.1 LUA=luajit         for LuaJIT
+#
+# Which Lua: LUA is the interpreter, LUA_VERSION its language, LUA_INCDIR the
+# directory of lua.h where neither pkg-config nor the usual places have it.
+# LMDB: pkg-config's, or the one in LMDB_DIR (or LMDB_INCDIR, LMDB_LIBDIR).
+# CC, CFLAGS and LDFLAGS are yours; what lode can't do without is added. All
+# stand in the linking too, so that CFLAGS="-O3 -flto" works.
+
+.DEFAULT_GOAL := build
+SUBMAKE = $(MAKE) --no-print-directory
+
+# {==================================================================
+# The Lua, the LMDB, the system
+# ===================================================================
+
+ifdef LUA
+  LUA_VERSION ?= $(shell $(LUA) -e 'print(_VERSION:match "[%d.]+")')
+endif
+LUA_VERSION ?= 5.4
+undotted := $(subst .,,$(LUA_VERSION))
+
+# The first that runs this version; before anything is set up, what Debian
+# will call it.
+ifndef LUA
+  LUA := $(or $(shell \
+    for lua in lua$(LUA_VERSION) lua$(undotted) lua; do \
+      $$lua -e 'assert(_VERSION == "Lua $(LUA_VERSION)")' 2>/dev/null && \
+        echo $$lua && break; \
+    done),lua$(LUA_VERSION))
+endif
+vm := $(notdir $(LUA))
+
+# What pkg-config says with $(1) of the first of $(2) that it knows.
+packaged = $(shell for name in $(2); do \
+             pkg-config $(1) $$name 2>/dev/null && break; done)
+
+ifdef LUA_INCDIR
+  LUA_CFLAGS := -I$(LUA_INCDIR)
+else
+  lua_names := $(if $(findstring jit,$(vm)),luajit luajit-2.1, \
+                 lua$(LUA_VERSION) lua-$(LUA_VERSION) lua$(undotted))
+  lua_places := $(foreach root, \
+                  /usr/include /usr/local/include /opt/homebrew/include, \
+                  $(addprefix $(root)/,$(lua_names)))
+  LUA_CFLAGS := $(or $(call packaged,--cflags,$(lua_names)), \
+                  $(addprefix -I,$(firstword $(wildcard $(lua_places)))))
+endif
+
+ifdef LMDB_DIR
+  LMDB_INCDIR ?= $(LMDB_DIR)/include
+  LMDB_LIBDIR ?= $(LMDB_DIR)/lib
+endif
+ifeq ($(LMDB_INCDIR)$(LMDB_LIBDIR),)
+  LMDB_CFLAGS := $(call packaged,--cflags,lmdb)
+  LMDB_LIBS := $(or $(call packaged,--libs,lmdb),-llmdb)
+else
+  LMDB_CFLAGS := $(addprefix -I,$(LMDB_INCDIR))
+  LMDB_LIBS := $(addprefix -L,$(LMDB_LIBDIR)) -llmdb
+endif
+
+# nodelete: closing a lua_State must not unmap the code that a thread of
+# another is running.
+ifeq ($(shell uname -s),Darwin)
+  AS_MODULE = -bundle -undefined dynamic_lookup
+else
+  AS_MODULE = -shared -Wl,-z,nodelete
+endif
+
+# }==================================================================
+
+# {==================================================================
+# Building: a directory for each Lua and mode
+# ===================================================================
+
+# release: what is installed.
+# test: asserts hold, allocations are counted and can be made to fail.
+# asan: the same under the sanitizers.
+# gcc, clang, gcc-test, clang-test: what `make lint` compiles.
+MODE = release
+OUT = build/$(vm)$(patsubst %,-%,$(filter-out release,$(MODE)))
+
+sanitizers = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+test_flags = -DLODE_TEST
+asan_flags = -DLODE_TEST $(sanitizers) -fno-omit-frame-pointer
+release_flags = -DNDEBUG
+gcc_flags = $(release_flags) -Werror
+gcc-test_flags = $(test_flags) -Werror
+clang_flags = $(gcc_flags)
+clang-test_flags = $(gcc-test_flags)
+CFLAGS ?= $(if $(filter test asan,$(MODE)),-O1 -g,-O2)
+
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -pthread \
+          -fPIC -fvisibility=hidden $(CFLAGS) $($(MODE)_flags) \
+          -Icsrc $(LUA_CFLAGS) $(LMDB_CFLAGS)
+LIBS = $(LDFLAGS) $(LMDB_LIBS)
+dependencies = -MMD -MP -MT $@ -MF $@.d
+
+core := $(patsubst csrc/%.c,%.o,$(wildcard csrc/core/*.c))
+binding := $(patsubst csrc/%.c,%.o,$(wildcard csrc/lua/*.c))
+c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/test_*.c))
+bench := $(patsubst spec/bench/%.c,build/bench/%,$(wildcard spec/bench/*.c))
+bench := $(patsubst %_lua,%_lua.so,$(bench))
+
+.PHONY: build
+build: $(OUT)/lode/core.so ## the C module, build/LUA/lode/core.so
+
+$(OUT)/lode/core.so: $(addprefix $(OUT)/,$(core) $(binding))
+	@mkdir -p $(@D)
+	$(COMPILE) $(AS_MODULE) -o $@ $^ $(LIBS)
+
+$(OUT)/%.o: csrc/%.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) $(dependencies) -c -o $@ $<
+
+.PHONY: c-tests
+c-tests: $(addprefix $(OUT)/,$(c_tests))
+
+$(OUT)/test_%: spec/c/test_%.c $(addprefix $(OUT)/,$(core))
+	$(COMPILE) $(dependencies) -o $@ $(filter %.c %.o,$^) $(LIBS)
+
+# Of the benchmark's C files, NAME_lua.c is a Lua module, any other a program.
+.PHONY: bench-build
+bench-build: $(bench)
+
+build/bench/%_lua.so: spec/bench/%_lua.c build/bench/flags
+	$(COMPILE) $(dependencies) -fvisibility=default $(AS_MODULE) \
+	  -o $@ $< $(LIBS)
+
+build/bench/%: spec/bench/%.c build/bench/flags
+	$(COMPILE) $(dependencies) -o $@ $< $(LIBS)
+
+# What a directory was compiled with. When that changes, so does its content.
+.PHONY: always
+$(OUT)/flags build/bench/flags: always
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LIBS)' >$@.now
+	@cmp -s $@.now $@ && rm $@.now || mv $@.now $@
+
+-include $(wildcard $(OUT)/*.d $(OUT)/core/*.d $(OUT)/lua/*.d build/bench/*.d)
+
+# }==================================================================
+
+# {==================================================================
+# Trying and testing
+# ===================================================================
+
+# The setup may bring what the rest of this file has looked for, so make
+# begins anew after it.
+
+.PHONY: try
+try: ## sets up, builds, and runs an example on real data
+	@.ci/setup try
+	@$(SUBMAKE) example-unicode
+
+.PHONY: test
+test: ## sets up, builds, runs all specs, on Lua 5.4 and LuaJIT
+	@.ci/setup test
+	@MAKE='$(MAKE)' .ci/test '$(or $(LUAS),$(LUA) luajit)'
+
+.PHONY: spec
+spec: ## specs alone: make spec SPECS=spec/dict_spec.lua LUA=luajit
+	@MAKE='$(MAKE)' .ci/test '$(LUA)' $(SPECS)
+
+.PHONY: sanitize
+sanitize: ## all specs on Lua 5.4 under ASan, LeakSanitizer and UBSan
+	@.ci/setup test
+	@MAKE='$(MAKE)' MODE=asan .ci/test '$(LUA)' $(SPECS)
+
+# This checkout's modules, before any that are installed.
+HERE = LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(OUT)/?.so;;'
+
+.PHONY: examples
+examples: $(patsubst examples/%.lua,example-%,$(wildcard examples/*.lua))
+examples: ## runs every example
+
+example-%: build
+	$(HERE) $(LUA) examples/$*.lua
+
+.PHONY: bench
+bench: ## compares speed and size with LMDB used from C
+	@.ci/setup bench
+	@$(SUBMAKE) build bench-build
+	$(HERE) LUA=$(LUA) $(LUA) spec/bench/run.lua
+
+.PHONY: layers
+layers: ## fails on an include that goes up or out of its room
+	@$(LUA) .ci/layers.lua csrc/*.h csrc/*/*.[ch]
+
+.PHONY: lint
+lint: ## luacheck, clang-tidy, and each warning of gcc and clang an error
+	@.ci/setup lint
+	@MAKE='$(MAKE)' .ci/lint
+
+# }==================================================================
+
+# {==================================================================
+# Installing
+# ===================================================================
+
+PREFIX ?= /usr/local
+INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+
+modules := $(patsubst lua/%,%,$(wildcard lua/*/*.lua))
+lua_home = $(DESTDIR)$(INST_LUADIR)
+c_home = $(DESTDIR)$(INST_LIBDIR)/lode
+
+.PHONY: install
+install: build ## under PREFIX (/usr/local), staged in DESTDIR
+	install -d '$(c_home)'
+	install -m 755 $(OUT)/lode/core.so '$(c_home)/core.so'
+	for m in $(modules); do \
+	  install -d "$(lua_home)/$${m%/*}" && \
+	  install -m 644 "lua/$$m" "$(lua_home)/$$m" || exit; done
+
+.PHONY: uninstall
+uninstall: ## takes back what `make install` brought
+	rm -f '$(c_home)/core.so'
+	-rmdir '$(c_home)'
+	-for m in $(modules); do \
+	  rm -f "$(lua_home)/$$m"; \
+	  rmdir "$(lua_home)/$${m%/*}" 2>/dev/null; done; true
+
+# }==================================================================
+
+.PHONY: clean
+clean: ## removes build/
+	rm -rf build
+
+.PHONY: help
+help: ## this text
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | \
+	  awk -F '|' '{ printf "make %-10s %s\n", $$1, $$2 }'

@@ -1,0 +1,94 @@
+/*
+** lmodule.c - luaopen_lode_core: the metatables, and the tables lode.dict,
+** lode.set and what else the module has.
+*/
+#include "ldict.h"
+#include "lexpr.h"
+#include "lset.h"
+#include "lstore.h"
+#include "lvalue.h"
+#include "lwalk.h"
+
+#ifdef LODE_TEST
+
+/* [-1, +0, v] test_fail(n): the n-th allocation from now on fails; 0: none */
+static int test_fail (lua_State *L) {
+  lode_test_fail_allocation((unsigned long)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+/* [-0, +2, -] test_live() -> blocks of memory, handles */
+static int test_live (lua_State *L) {
+  lua_pushinteger(L, lode_test_live_blocks());
+  lua_pushinteger(L, lode_test_live_handles());
+  return 2;
+}
+
+#endif
+
+static const luaL_Reg walk_metamethods[] = {
+  { "__gc", lwalk__gc },
+  { "__close", lwalk__gc },
+  { NULL, NULL }
+};
+
+static const luaL_Reg module_functions[] = {
+  { "open", lstore_open },
+  { "pack", lvalue_pack },
+  { "unpack", lvalue_unpack },
+  { "raise", lerror_lua_raise },
+#ifdef LODE_TEST
+  { "test_fail", test_fail },
+  { "test_live", test_live },
+#endif
+  { NULL, NULL }
+};
+
+static const luaL_Reg *const dict_functions[] = {
+  ldict_functions, lupdate_functions, lmany_dict_functions,
+  lwalk_dict_functions, NULL
+};
+
+static const luaL_Reg *const set_functions[] = {
+  lset_functions, lmany_set_functions, lwalk_set_functions,
+  lexpr_functions, NULL
+};
+
+/* [-0, +0, m] Makes every metatable. */
+static void make_metatables (lua_State *L) {
+  int set, expr;
+  lerror_open(L);
+  lhandle_metatable(L, LKIND_STORE, "lode.store", lstore_metamethods);
+  lua_newtable(L);
+  luaL_setfuncs(L, lstore_methods, 0);
+  lua_setfield(L, -2, "__index");
+  lhandle_metatable(L, LKIND_DICT, "lode.dict", ldict_metamethods);
+  lhandle_metatable(L, LKIND_SET, "lode.set", lset_metamethods);
+  set = lua_gettop(L);
+  lhandle_metatable(L, LKIND_EXPR, "lode.expr", lset_expr_metamethods);
+  expr = lua_gettop(L);
+  lexpr_operators(L, set, expr);
+  lhandle_metatable(L, LKIND_WALK, "lode.walk", walk_metamethods);
+  lua_pop(L, 5);
+}
+
+/* [-0, +0, m] Sets a field of the table on the top: one of all functions. */
+static void set_library (lua_State *L, const char *name,
+                         const luaL_Reg *const *parts) {
+  lua_newtable(L);
+  for (; *parts != NULL; parts++) luaL_setfuncs(L, *parts, 0);
+  lua_setfield(L, -2, name);
+}
+
+/* [-0, +1, v] require "lode.core" */
+__attribute__((visibility("default")))
+int luaopen_lode_core (lua_State *L) {
+  luaL_checkversion(L);
+  make_metatables(L);
+  luaL_newlib(L, module_functions);
+  set_library(L, "dict", dict_functions);
+  set_library(L, "set", set_functions);
+  lua_pushliteral(L, LODE_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}

@@ -1,0 +1,191 @@
+/*
+** lset.c - see lset.h.
+*/
+#include "lcoll.h"
+#include "lexpr.h"
+#include "lguard.h"
+#include "lkey.h"
+#include "lset.h"
+#include "lstore.h"
+#include "lwalk.h"
+
+static const lode_value nothing = { { NULL, 0 }, LODE_NOTHING };
+
+/* {==================================================================
+** Members
+** =================================================================== */
+
+/* [-2, +1, v] s[x] -> true or nil */
+static int set__index (lua_State *L) {
+  lcoll *c = lhandle_set(L, 1);
+  lode_key key;
+  lode_status status;
+  if (lua_isnil(L, 2)) return 1;
+  lkey_take(L, 1, c, 2, &key);
+  status = lode_has(c->coll, &key);
+  if (status == LODE_OK) lua_pushboolean(L, true);
+  else if (status == LODE_ABSENT) lua_pushnil(L);
+  else lhandle_fail(L, 1, 2, status, NULL);
+  return 1;
+}
+
+/* [-0, +0, v] Adds slot 2; false when it was a member. */
+static bool add (lua_State *L, lcoll *c) {
+  lode_key key;
+  lode_status status;
+  lkey_check(L, 1, c, 2);
+  lkey_take(L, 1, c, 2, &key);
+  status = lode_put(c->coll, &key, nothing, LODE_ADD);
+  if (status != LODE_OK && status != LODE_EXISTS)
+    lhandle_fail(L, 1, 2, status, NULL);
+  return status == LODE_OK;
+}
+
+/* [-3, +0, v] s[x] = true, s[x] = nil */
+static int set__newindex (lua_State *L) {
+  lcoll *c = lhandle_set(L, 1);
+  if (lua_isnil(L, 3)) lcoll_delete(L, c);
+  else if (lua_isboolean(L, 3) && lua_toboolean(L, 3)) add(L, c);
+  else {
+    lhandle_raise(L, 1, 2, LODE_BAD_VALUE, "a member of a set is set to "
+                  "true or nil, not to a %s", luaL_typename(L, 3));
+  }
+  return 0;
+}
+
+/* [-2, +1, v] set.add(s, x) -> whether it is new */
+static int set_add (lua_State *L) {
+  lcoll *c = lhandle_set(L, 1);
+  lerror_ttl(L, 3);
+  lua_settop(L, 2);
+  lua_pushboolean(L, add(L, c));
+  return 1;
+}
+
+/* [-2, +1, v] set.remove(s, x) -> whether it was there */
+static int set_remove (lua_State *L) {
+  return lcoll_delete(L, lhandle_set(L, 1));
+}
+
+/* [-2, +1, v] set.has(s, x) -> boolean; of an expression too */
+static int set_has (lua_State *L) {
+  lua_settop(L, 2);
+  if (!lexpr_is(L, 1)) return lhandle_wrong(L, 1, "a set or an expression");
+  lexpr_has(L, 1, 2);
+  lua_pushboolean(L, lua_toboolean(L, -1));
+  return 1;
+}
+
+/* [-1, +1, v] */
+static int pop_body (lua_State *L) {
+  enum { SELF = 1, MEMBER };
+  lcoll *c = lhandle_set(L, SELF);
+  lode_key key;
+  lode_status status;
+  lrange r;
+  lrange_all(&r);
+  r.range.limit = 1;
+  if (lwalk_nearest(L, SELF, c, &r) == 1) return 1;
+  lua_settop(L, MEMBER);
+  c = lhandle_set(L, SELF);
+  lkey_take(L, SELF, c, MEMBER, &key);
+  status = lguard_begin(c->owner);
+  if (status == LODE_OK) status = lode_delete(c->coll, &key);
+  if (status == LODE_OK) status = lguard_commit(c->owner);
+  if (status != LODE_OK) return lhandle_fail(L, SELF, MEMBER, status, NULL);
+  lua_settop(L, MEMBER);
+  return 1;
+}
+
+/* [-1, +1, v] set.pop(s) -> a member that it takes out, or nil */
+static int set_pop (lua_State *L) {
+  lcoll *c = lhandle_set(L, 1);
+  lua_settop(L, 1);
+  return lguard_body(L, c->owner, LGUARD_LOCK, pop_body);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** The whole set
+** =================================================================== */
+
+/* [-1, +1, v] #s, #expr, set.len(s) -> integer */
+static int set_len (lua_State *L) {
+  if (lhandle_test(L, 1, LKIND_EXPR, sizeof(lexpr)) != NULL)
+    return lexpr_len(L, 1);
+  return lcoll_len(L, lhandle_set(L, 1));
+}
+
+/* [-2, +1, v] The members of the expression in the range, walked. */
+static int count_expr (lua_State *L) {
+  enum { OVER = 1, RANGE, LEAF };
+  lua_Integer n = 0;
+  lode_slice key;
+  lode_value value;
+  lrange r;
+  lwalk *w;
+  lcoll *leaf = lexpr_push_leaf(L, OVER);
+  lrange_take(L, LEAF, leaf, RANGE, &r);
+  w = lwalk_merge(L, OVER, &r);
+  for (; lwalk_step(L, w, LEAF, &key, &value); lwalk_done(w)) n++;
+  lua_pushinteger(L, n);
+  return 1;
+}
+
+/* [-2, +1, v] set.count(s [, range]) -> integer; of an expression too */
+static int set_count (lua_State *L) {
+  lua_settop(L, 2);
+  if (lhandle_test(L, 1, LKIND_EXPR, sizeof(lexpr)) == NULL)
+    return lcoll_count(L, lhandle_set(L, 1));
+  return lua_isnil(L, 2) ? lexpr_len(L, 1) : count_expr(L);
+}
+
+/* [-1, +1, v] set.clear(s) -> the number removed */
+static int set_clear (lua_State *L) {
+  return lcoll_clear(L, lhandle_set(L, 1));
+}
+
+/* [-1, +1, v] set.name(s) -> string */
+static int set_name (lua_State *L) {
+  return lcoll_name(L, lhandle_set(L, 1));
+}
+
+/* [-1, +1, v] set.stats(s) -> table */
+static int set_stats (lua_State *L) {
+  return lcoll_stats(L, lhandle_set(L, 1));
+}
+
+/* }================================================================== */
+
+const luaL_Reg lset_metamethods[] = {
+  { "__index", set__index },
+  { "__newindex", set__newindex },
+  { "__len", set_len },
+  { "__pairs", lwalk_set__pairs },
+  { "__tostring", lcoll__tostring },
+  { "__gc", lstore_coll__gc },
+  { NULL, NULL }
+};
+
+const luaL_Reg lset_expr_metamethods[] = {
+  { "__index", lexpr__index },
+  { "__newindex", lexpr__newindex },
+  { "__len", set_len },
+  { "__pairs", lwalk_set__pairs },
+  { "__tostring", lexpr__tostring },
+  { NULL, NULL }
+};
+
+const luaL_Reg lset_functions[] = {
+  { "add", set_add },
+  { "remove", set_remove },
+  { "has", set_has },
+  { "pop", set_pop },
+  { "len", set_len },
+  { "count", set_count },
+  { "clear", set_clear },
+  { "name", set_name },
+  { "stats", set_stats },
+  { NULL, NULL }
+};

@@ -1,0 +1,25 @@
+--- lode: Lua tables that live on disk.
+--
+--     local lode = require "lode"
+--     local store = lode.open "data"
+--     local users = store:dict "users"
+--     users.ada = { plan = "pro" }
+--
+-- All of it is the C module lode.core; its functions are described in
+-- lode/meta.lua. A dict or a set has no methods, since every key belongs
+-- to the user: what can be done with them are the functions of lode.dict
+-- and lode.set.
+
+local core = require "lode.core"
+
+---@class lode
+---@field open fun(path: string, options: lode.open_options?): lode.store
+---@field dict lode.dict_functions
+---@field set lode.set_functions
+---@field version string
+return {
+  open = core.open,
+  dict = core.dict,
+  set = core.set,
+  version = core.version,
+}

@@ -1,0 +1,36 @@
+-- Built from a checkout: luarocks make rockspec/lode-scm-1.rockspec
+rockspec_format = "3.0"
+package = "lode"
+version = "scm-1"
+source = { url = "git+file://." }
+description = {
+  summary = "Lua tables that live on disk",
+  detailed = [[
+    Dicts and sets in an LMDB store, with the face of Lua tables:
+    transactions, ordered keys, set algebra, several threads and processes.
+  ]],
+  license = "MIT",
+  labels = { "database", "persistence", "lmdb" },
+}
+supported_platforms = { "unix" }
+dependencies = { "lua >= 5.1, < 5.5" }
+external_dependencies = { LMDB = { header = "lmdb.h", library = "lmdb" } }
+
+-- The Makefile finds the sources and knows how they are linked. "-O2 -fPIC"
+-- is what LuaRocks puts in CFLAGS, unless its configuration says else.
+build = {
+  type = "make",
+  build_variables = {
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    LUA = "$(LUA)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    LMDB_INCDIR = "$(LMDB_INCDIR)",
+    LMDB_LIBDIR = "$(LMDB_LIBDIR)",
+  },
+  install_variables = {
+    LUA = "$(LUA)",
+    INST_LUADIR = "$(LUADIR)",
+    INST_LIBDIR = "$(LIBDIR)",
+  },
+}
