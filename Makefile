@@ -154,7 +154,7 @@ $(OUT)/flags build/bench/flags: always
 .PHONY: try
 try: ## sets up, builds, and runs an example on real data
 	@.ci/setup try
-	@$(SUBMAKE) example-unicode
+	@$(SUBMAKE) -s example-unicode
 
 .PHONY: test
 test: ## sets up, builds, runs all specs, on Lua 5.4 and LuaJIT
@@ -171,19 +171,24 @@ sanitize: ## all specs on Lua 5.4 under ASan, LeakSanitizer and UBSan
 	@MAKE='$(MAKE)' MODE=asan .ci/test '$(LUA)' $(SPECS)
 
 # This checkout's modules, before any that are installed.
-HERE = LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(OUT)/?.so;;'
+HERE = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+       LUA_CPATH='$(CURDIR)/$(OUT)/?.so;;'
 
 .PHONY: examples
 examples: $(patsubst examples/%.lua,example-%,$(wildcard examples/*.lua))
 examples: ## runs every example
 
+# In a directory of its own, which goes afterwards with what it has written.
 example-%: build
-	$(HERE) $(LUA) examples/$*.lua
+	@echo '== examples/$*.lua'
+	@work=$$(mktemp -d) && cd "$$work" && \
+	  $(HERE) $(LUA) '$(CURDIR)/examples/$*.lua'; \
+	  status=$$?; rm -rf "$$work"; exit $$status
 
 .PHONY: bench
 bench: ## compares speed and size with LMDB used from C
 	@.ci/setup bench
-	@$(SUBMAKE) build bench-build
+	@$(SUBMAKE) -s build bench-build
 	$(HERE) LUA=$(LUA) $(LUA) spec/bench/run.lua
 
 .PHONY: layers

@@ -102,14 +102,14 @@ describe("README.md", function ()
 
   it("has samples that run and print what it says", function ()
     local all = samples "README.md"
-    assert.is_true(#all > 10)
-    local directory = helper.path "readme"
+    local directory, ran = helper.path "readme", 0
     assert(lfs.mkdir(directory))
     inside(directory, function ()
       local store = helper.owned(lode.open "samples")
       for _, sample in ipairs(all) do
         local lines = {}
         if not lacks(sample.source) then
+          ran = ran + 1
           compile(sample, environment(store, lines))()
           if helper.integers then
             assert.are.same(promised(sample.source), lines,
@@ -119,6 +119,7 @@ describe("README.md", function ()
       end
       store:close()
     end)
+    assert.is_true(ran > 10)
   end)
 
   it("gives the two commands, each on a line of its own", function ()

@@ -382,10 +382,13 @@ describe("store:collections", function ()
     fails("BAD_ARGUMENT", store.set, store, "")
   end)
 
-  it("doesn't list a raw database", function ()
+  it("lists raw databases as raw", function ()
     local store = open()
     store:dict("plain", { raw = true }).a = "1"
-    assert.are.same({}, helper.collect(true, store:collections()))
+    store:dict("own").a = 1
+    store:set("set").a = true
+    assert.are.same({ { "own", "dict" }, { "plain", "raw" },
+      { "set", "set" } }, helper.collect(true, store:collections()))
   end)
 
   it("keeps one kind to a name", function ()

@@ -9,6 +9,7 @@
 
 #include "check.h"
 
+#define OWN "lode" /* the catalogue's database */
 #define FLAG_CUSTOM_HASH 1
 #define STORE_FIXED (2 + HASH_SIZE + 16 + 8 + 4)
 #define RECORD_MAX (2 * LODE_NAME_MAX + 2 * LODE_NAME_MAX + 32)
@@ -22,35 +23,34 @@ typedef struct record { /* a record being built */
 ** Records
 ** =================================================================== */
 
-typedef struct main_key {
-  unsigned char bytes[2 + LODE_NAME_MAX];
+typedef struct record_key {
+  unsigned char bytes[1 + LODE_NAME_MAX];
   size_t size;
-} main_key;
+} record_key;
 
-static main_key key_of (char kind) {
-  main_key k;
-  k.bytes[0] = 0;
-  k.bytes[1] = (unsigned char)kind;
-  k.size = 2;
+static record_key key_of (char kind) {
+  record_key k;
+  k.bytes[0] = (unsigned char)kind;
+  k.size = 1;
   return k;
 }
 
-static main_key key_of_number (char kind, uint32_t number) {
-  main_key k = key_of(kind);
-  put_u32(k.bytes + 2, number);
-  k.size = 6;
+static record_key key_of_number (char kind, uint32_t number) {
+  record_key k = key_of(kind);
+  put_u32(k.bytes + 1, number);
+  k.size = 5;
   return k;
 }
 
-static main_key key_of_name (lode_slice name) {
-  main_key k = key_of('n');
+static record_key key_of_name (lode_slice name) {
+  record_key k = key_of('n');
   lode_assert(name.size <= LODE_NAME_MAX);
-  memcpy(k.bytes + 2, name.data, name.size);
-  k.size = 2 + name.size;
+  memcpy(k.bytes + 1, name.data, name.size);
+  k.size = 1 + name.size;
   return k;
 }
 
-static lode_slice key_slice (const main_key *k) {
+static lode_slice key_slice (const record_key *k) {
   return slice_of(k->bytes, k->size);
 }
 
@@ -89,10 +89,13 @@ static uint32_t crc_of (lode_slice key, lode_slice body) {
                      body.size);
 }
 
-static lode_status put (kv_txn *t, const main_key *k, record *r) {
-  lode_slice key = key_slice(k);
+static lode_status put_in (kv_txn *t, kv_db db, lode_slice key, record *r) {
   put_u32(r->bytes + r->size, crc_of(key, slice_of(r->bytes, r->size)));
-  return kv_put(t, KV_MAIN, key, slice_of(r->bytes, r->size + 4), false);
+  return kv_put(t, db, key, slice_of(r->bytes, r->size + 4), false);
+}
+
+static lode_status put (kv_txn *t, const record_key *k, record *r) {
+  return put_in(t, kv_catalog(t->env), key_slice(k), r);
 }
 
 static lode_status damaged (kv_txn *t) {
@@ -111,10 +114,15 @@ static lode_status body_of (kv_txn *t, lode_slice key, lode_slice value,
   return LODE_OK;
 }
 
-static lode_status get (kv_txn *t, const main_key *k, lode_slice *body) {
-  lode_slice key = key_slice(k), value;
-  lode_status st = kv_get(t, KV_MAIN, key, &value);
+static lode_status get_in (kv_txn *t, kv_db db, lode_slice key,
+                           lode_slice *body) {
+  lode_slice value;
+  lode_status st = kv_get(t, db, key, &value);
   return st == LODE_OK ? body_of(t, key, value, body) : st;
+}
+
+static lode_status get (kv_txn *t, const record_key *k, lode_slice *body) {
+  return get_in(t, kv_catalog(t->env), key_slice(k), body);
 }
 
 static bool take (lode_slice *s, void *out, size_t size) {
@@ -146,7 +154,7 @@ static bool take_text (lode_slice *s, lode_slice *text) {
 
 static lode_status get_store (kv_txn *t, catalog_store *store,
                               uint32_t *next, lode_slice *version) {
-  main_key k = key_of('s');
+  record_key k = key_of('s');
   unsigned char p[8];
   lode_slice body;
   lode_status st = get(t, &k, &body);
@@ -171,7 +179,7 @@ static lode_status get_store (kv_txn *t, catalog_store *store,
 
 static lode_status put_store (kv_txn *t, const catalog_store *store,
                               uint32_t next, lode_slice version) {
-  main_key k = key_of('s');
+  record_key k = key_of('s');
   record r = { .size = 0 };
   add_u16(&r, LODE_FORMAT);
   add(&r, store->secret, HASH_SIZE);
@@ -185,13 +193,16 @@ static lode_status put_store (kv_txn *t, const catalog_store *store,
 lode_status catalog_open (kv_txn *t, catalog_store *store) {
   uint32_t next;
   lode_slice version;
+  if (kv_catalog(t->env) == 0)
+    return LODE_ABSENT;
   return get_store(t, store, &next, &version);
 }
 
+static const unsigned char generation_key[] = { 0, 'g' };
+
 lode_status catalog_generation (kv_txn *t, uint64_t *generation) {
-  static const main_key k = { { 0, 'g' }, 2 };
   lode_slice body;
-  lode_status st = get(t, &k, &body);
+  lode_status st = get_in(t, KV_MAIN, slice_of(generation_key, 2), &body);
   if (st == LODE_OK && body.size != 8)
     return damaged(t);
   if (st == LODE_OK)
@@ -200,10 +211,9 @@ lode_status catalog_generation (kv_txn *t, uint64_t *generation) {
 }
 
 static lode_status put_generation (kv_txn *t, uint64_t generation) {
-  main_key k = key_of('g');
   record r = { .size = 0 };
   add_u64(&r, generation);
-  return put(t, &k, &r);
+  return put_in(t, KV_MAIN, slice_of(generation_key, 2), &r);
 }
 
 static lode_status changed (kv_txn *t) {
@@ -213,10 +223,25 @@ static lode_status changed (kv_txn *t) {
                        : st == LODE_ABSENT ? damaged(t) : st;
 }
 
-static lode_status fill (kv_txn *t) {
+/* Opens the catalogue's database. ABSENT: another program's file. */
+static lode_status open_own (kv_txn *t, bool create) {
+  kv_shape shape;
+  kv_db db;
+  lode_status st = kv_db_open(t, slice_of(OWN, sizeof OWN - 1), create, &db,
+                              &shape);
+  if (st == LODE_OK && shape.strange)
+    return LODE_ABSENT;
+  if (st == LODE_OK)
+    kv_set_catalog(t->env, db);
+  return st;
+}
+
+static lode_status fill_records (kv_txn *t) {
   catalog_store store;
   struct timespec now;
-  lode_status st;
+  lode_status st = open_own(t, true);
+  if (st != LODE_OK)
+    return st;
   clock_gettime(CLOCK_REALTIME, &now);
   store.created = (uint64_t)now.tv_sec * 1000 +
                   (uint64_t)(now.tv_nsec / 1000000);
@@ -227,35 +252,42 @@ static lode_status fill (kv_txn *t) {
   return st == LODE_OK ? put_generation(t, 1) : st;
 }
 
+static lode_status fill (kv_txn *t) {
+  lode_status st = kv_write_begin(t, 0);
+  if (st == LODE_OK)
+    st = fill_records(t);
+  return st == LODE_OK ? kv_write_commit(t) : st; /* kv_open rolls back */
+}
+
 /* The first record of kind `kind` at or past `at`; ABSENT. */
-static lode_status first_of (kv_txn *t, const main_key *at, bool after,
+static lode_status first_of (kv_txn *t, const record_key *at, bool after,
                              lode_slice *key, lode_slice *body) {
   kv_cursor *c;
   lode_slice value;
-  lode_status st = kv_cursor_open(t, KV_MAIN, &c);
+  lode_status st = kv_cursor_open(t, kv_catalog(t->env), &c);
   if (st != LODE_OK)
     return st;
   st = kv_cursor_seek(t, c, key_slice(at), key, &value);
   if (st == LODE_OK && after && slice_equal(*key, key_slice(at)))
     st = kv_cursor_move(t, c, KV_NEXT, key, &value);
   kv_cursor_close(c);
-  if (st == LODE_OK && !slice_begins(*key, slice_of(at->bytes, 2)))
+  if (st == LODE_OK && !slice_begins(*key, slice_of(at->bytes, 1)))
     return LODE_ABSENT;
   return st == LODE_OK ? body_of(t, *key, value, body) : st;
 }
 
 /* Removes the databases of collections dropped in earlier times. */
 static lode_status tidy (kv_txn *t) {
-  main_key dropped = key_of('d'), k;
+  record_key dropped = key_of('d'), k;
   lode_slice key, name;
   lode_status st;
   while ((st = first_of(t, &dropped, false, &key, &name)) == LODE_OK) {
-    if (key.size != 6)
+    if (key.size != 5)
       return damaged(t);
-    k = key_of_number('d', get_u32(key.data + 2));
+    k = key_of_number('d', get_u32(key.data + 1));
     st = kv_db_remove(t, name);
     if (st == LODE_OK || st == LODE_ABSENT)
-      st = kv_delete(t, KV_MAIN, key_slice(&k));
+      st = kv_delete(t, kv_catalog(t->env), key_slice(&k));
     if (st != LODE_OK)
       return st;
   }
@@ -263,18 +295,24 @@ static lode_status tidy (kv_txn *t) {
 }
 
 static lode_status check (kv_txn *t) {
-  main_key dropped = key_of('d');
+  record_key dropped = key_of('d');
   catalog_store store;
   lode_slice key, body;
-  lode_status st = kv_read_begin(t), any = LODE_ABSENT;
+  lode_status st = open_own(t, false), any = LODE_ABSENT;
+  if (st == LODE_OK)
+    st = kv_read_begin(t);
+  if (st == LODE_ABSENT) /* another program's file: for raw collections */
+    return LODE_OK;
   if (st != LODE_OK)
     return st;
   st = catalog_open(t, &store);
   if (st == LODE_OK)
     any = first_of(t, &dropped, false, &key, &body);
   kv_read_end(t);
-  if (st == LODE_ABSENT)
-    return LODE_OK; /* another program's file: for raw collections */
+  if (st == LODE_ABSENT) { /* only its name is like lode's */
+    kv_set_catalog(t->env, 0);
+    return LODE_OK;
+  }
   if (st != LODE_OK || any != LODE_OK || kv_readonly(t->env))
     return st;
   if (kv_write_begin(t, 0) != LODE_OK)
@@ -305,7 +343,7 @@ size_t catalog_db_name (const catalog_entry *entry,
 
 static lode_status put_entry (kv_txn *t, const catalog_entry *entry,
                               lode_slice name) {
-  main_key k = key_of_number('c', entry->number);
+  record_key k = key_of_number('c', entry->number);
   record r = { .size = 0 };
   unsigned char head[4];
   head[0] = (unsigned char)entry->kind;
@@ -321,7 +359,7 @@ static lode_status put_entry (kv_txn *t, const catalog_entry *entry,
 }
 
 static lode_status put_name (kv_txn *t, lode_slice name, uint32_t number) {
-  main_key k = key_of_name(name);
+  record_key k = key_of_name(name);
   record r = { .size = 0 };
   add_u32(&r, number);
   return put(t, &k, &r);
@@ -329,7 +367,7 @@ static lode_status put_name (kv_txn *t, lode_slice name, uint32_t number) {
 
 lode_status catalog_by_number (kv_txn *t, uint32_t number,
                                catalog_entry *entry) {
-  main_key k = key_of_number('c', number);
+  record_key k = key_of_number('c', number);
   unsigned char head[4];
   lode_slice body;
   lode_status st = get(t, &k, &body);
@@ -365,14 +403,14 @@ static lode_status by_name_body (kv_txn *t, lode_slice body,
 }
 
 lode_status catalog_find (kv_txn *t, lode_slice name, catalog_entry *entry) {
-  main_key k = key_of_name(name);
+  record_key k = key_of_name(name);
   lode_slice body;
   lode_status st = get(t, &k, &body);
   return st == LODE_OK ? by_name_body(t, body, entry) : st;
 }
 
 lode_status catalog_next (kv_txn *t, lode_slice after, catalog_entry *entry) {
-  main_key k = key_of_name(after);
+  record_key k = key_of_name(after);
   lode_slice key, body;
   lode_status st = first_of(t, &k, true, &key, &body);
   return st == LODE_OK ? by_name_body(t, body, entry) : st;
@@ -429,9 +467,9 @@ static lode_slice copied (text_copy *copy, lode_slice s) {
 }
 
 lode_status catalog_drop (kv_txn *t, const catalog_entry *entry) {
-  main_key of_name = key_of_name(entry->name);
-  main_key of_number = key_of_number('c', entry->number);
-  main_key dropped = key_of_number('d', entry->number);
+  record_key of_name = key_of_name(entry->name);
+  record_key of_number = key_of_number('c', entry->number);
+  record_key dropped = key_of_number('d', entry->number);
   uint32_t number = entry->number;
   char db_name[CATALOG_DB_NAME_MAX];
   record r = { .size = 0 };
@@ -439,9 +477,9 @@ lode_status catalog_drop (kv_txn *t, const catalog_entry *entry) {
   add(&r, db_name, catalog_db_name(entry, db_name));
   st = put(t, &dropped, &r);
   if (st == LODE_OK)
-    st = kv_delete(t, KV_MAIN, key_slice(&of_name));
+    st = kv_delete(t, kv_catalog(t->env), key_slice(&of_name));
   if (st == LODE_OK)
-    st = kv_delete(t, KV_MAIN, key_slice(&of_number));
+    st = kv_delete(t, kv_catalog(t->env), key_slice(&of_number));
   if (st == LODE_OK)
     st = catalog_set_extra(t, number, 0);
   return st == LODE_OK ? changed(t) : st;
@@ -449,7 +487,7 @@ lode_status catalog_drop (kv_txn *t, const catalog_entry *entry) {
 
 lode_status catalog_rename (kv_txn *t, const catalog_entry *entry,
                             lode_slice to) {
-  main_key old = key_of_name(entry->name);
+  record_key old = key_of_name(entry->name);
   catalog_entry copy = *entry;
   text_copy made, serializer, key_serializer;
   lode_status st;
@@ -457,7 +495,7 @@ lode_status catalog_rename (kv_txn *t, const catalog_entry *entry,
   copy.options.serializer = copied(&serializer, entry->options.serializer);
   copy.options.key_serializer = copied(&key_serializer,
                                        entry->options.key_serializer);
-  st = kv_delete(t, KV_MAIN, key_slice(&old));
+  st = kv_delete(t, kv_catalog(t->env), key_slice(&old));
   if (st == LODE_OK)
     st = put_entry(t, &copy, to);
   if (st == LODE_OK)
@@ -466,7 +504,7 @@ lode_status catalog_rename (kv_txn *t, const catalog_entry *entry,
 }
 
 lode_status catalog_extra (kv_txn *t, uint32_t number, uint64_t *extra) {
-  main_key k = key_of_number('x', number);
+  record_key k = key_of_number('x', number);
   lode_slice body;
   lode_status st = get(t, &k, &body);
   *extra = 0;
@@ -480,25 +518,28 @@ lode_status catalog_extra (kv_txn *t, uint32_t number, uint64_t *extra) {
 }
 
 lode_status catalog_set_extra (kv_txn *t, uint32_t number, uint64_t extra) {
-  main_key k = key_of_number('x', number);
+  record_key k = key_of_number('x', number);
   record r = { .size = 0 };
   lode_status st;
   if (extra > 0) {
     add_u64(&r, extra);
     return put(t, &k, &r);
   }
-  st = kv_delete(t, KV_MAIN, key_slice(&k));
+  st = kv_delete(t, kv_catalog(t->env), key_slice(&k));
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
-/* Whether a database of this name is, or was, that of a collection. */
-static bool is_ours (kv_txn *t, lode_slice name) {
+bool catalog_owns (kv_txn *t, lode_slice name) {
   char db_name[CATALOG_DB_NAME_MAX];
   catalog_entry entry;
   uint64_t number = 0;
   size_t at = name.size;
-  main_key dropped;
+  record_key dropped;
   lode_slice body;
+  if (kv_catalog(t->env) == 0)
+    return false;
+  if (slice_equal(name, slice_of(OWN, sizeof OWN - 1)))
+    return true;
   while (at > 0 && name.data[at - 1] >= '0' && name.data[at - 1] <= '9')
     at--;
   if (at == 0 || at == name.size || name.data[at - 1] != '#' ||
@@ -525,7 +566,7 @@ lode_status catalog_next_raw (kv_txn *t, lode_slice after,
   st = kv_cursor_seek(t, c, at, name, &value);
   while (st == LODE_OK &&
          (slice_equal(*name, after) ||
-          memchr(name->data, '\0', name->size) != NULL || is_ours(t, *name)))
+          memchr(name->data, '\0', name->size) != NULL || catalog_owns(t, *name)))
     st = kv_cursor_move(t, c, KV_NEXT, name, &value);
   kv_cursor_close(c);
   return st;

@@ -1,20 +1,23 @@
 /*
 ** catalog.h - what a store knows of its collections. Format version 1.
 **
-** It stands in LMDB's main database, under keys that begin with 00 (which
-** LMDB's own tools pass over):
+** It stands in the named database "lode":
 **
-**   00 's'         store   := format (2) secret (16) id (16) created (8)
-**                             next number (4) version
-**   00 'g'         generation (8): grows with each change of what follows
-**   00 'n' name    number (4)
-**   00 'c' number  collection := kind (1) key type (1) value type (1)
-**                             flags (1; 1: custom hash), then each as size
-**                             (2) and bytes: name, the name it was made
-**                             with, serializer, key serializer
-**   00 'd' number  the database name of a dropped collection, to be removed
-**                  when nobody can have it open
-**   00 'x' number  entries (8) past one a record, for keys that hashed alike
+**   's'         store := format (2) secret (16) id (16) created (8)
+**                       next number (4) version
+**   'n' name    number (4)
+**   'c' number  collection := kind (1) key type (1) value type (1)
+**                       flags (1; 1: custom hash), then each as size (2)
+**                       and bytes: name, the name it was made with,
+**                       serializer, key serializer
+**   'd' number  the database name of a dropped collection, to be removed
+**               when nobody can have it open
+**   'x' number  entries (8) past one a record, for keys that hashed alike
+**
+** One more record is in the main database, where it is found at less cost
+** (LMDB's tools pass over a name with a 00 in it):
+**
+**   00 'g'      generation (8): grows with each change of the catalogue
 **
 ** Each record ends in the CRC32C (4) of its key and of what stands before.
 ** `created` is in ms since the epoch. Numbers grow and are never used again.
@@ -70,6 +73,9 @@ lode_status catalog_set_extra (kv_txn *t, uint32_t number, uint64_t extra);
 #define CATALOG_DB_NAME_MAX (LODE_NAME_MAX + 12)
 size_t catalog_db_name (const catalog_entry *entry,
                         char out[CATALOG_DB_NAME_MAX]);
+
+/* Whether a database of this name is, or was, lode's own. */
+bool catalog_owns (kv_txn *t, lode_slice name);
 
 /*
 ** The first database after `after` that is no collection's: another

@@ -154,8 +154,7 @@ static lode_status coll_keep (lode_coll *c, lode_store *s,
   c->kept.serializer = slice_of(c->texts, a.size);
   c->kept.key_serializer = slice_of(c->texts + a.size, b.size);
   c->number = e->number;
-  c->check.number = e->number;
-  c->check.checksum = s->checksum;
+  c->check = record_check_of(e->number, s->checksum);
   return LODE_OK;
 }
 
@@ -197,12 +196,29 @@ static lode_status look_up (lode_store *s, lode_slice name, lode_kind kind,
   return st;
 }
 
+/* INCOMPATIBLE where another program's database has that name. */
+static lode_status no_raw (lode_store *s, lode_slice name) {
+  kv_shape shape;
+  kv_db db;
+  lode_status st = kv_db_open(&s->write, name, false, &db, &shape);
+  if (st == LODE_OK) {
+    kv_db_close(s->env, db);
+    st = fail(&s->error, LODE_INCOMPATIBLE, "%.*s is another program's "
+              "database: open it with raw = true, or take another name",
+              (int)name.size, (const char *)name.data);
+  }
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
 /* Adds a collection to the catalogue, and its database. */
 static lode_status make (lode_store *s, lode_slice name, lode_kind kind,
                          const lode_coll_options *o, lode_coll *c) {
   char db_name[CATALOG_DB_NAME_MAX];
   catalog_entry e;
   lode_status st;
+  st = no_raw(s, name);
+  if (st != LODE_OK)
+    return st;
   memset(&e, 0, sizeof e);
   e.kind = kind;
   e.name = name;
@@ -250,8 +266,17 @@ static lode_status open_or_make (lode_store *s, lode_slice name,
 /* A named database as it lies; made when absent and allowed. */
 static lode_status open_raw (lode_store *s, lode_slice name, lode_kind kind,
                              const lode_coll_options *o, lode_coll *c) {
-  bool own;
-  lode_status st;
+  kv_txn *t;
+  bool own, ours;
+  lode_status st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  ours = catalog_owns(t, name);
+  handle_done(s);
+  if (ours)
+    return fail(&s->error, LODE_INCOMPATIBLE, "the database %.*s is lode's "
+                "own; open its collection by name, without raw",
+                (int)name.size, (const char *)name.data);
   c->kept = *o;
   c->kind = kind;
   st = coll_open_db(c, s, name, false);
@@ -365,6 +390,8 @@ static lode_status drop_entry (lode_store *s, const catalog_entry *e) {
 }
 
 static lode_status drop_raw (lode_store *s, lode_slice name) {
+  if (catalog_owns(&s->write, name))
+    return LODE_ABSENT;
   return kv_db_remove(&s->write, name);
 }
 

@@ -34,6 +34,7 @@
 #define LMDB_MAGIC 0xBEEFC0DEu
 #define PAGE_IS_META 0x08
 
+#undef fail
 lode_status fail (lode_error *error, lode_status status, const char *format,
                   ...) {
   va_list args;

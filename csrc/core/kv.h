@@ -52,6 +52,7 @@ typedef struct kv_txn {
 } kv_txn;
 
 typedef struct kv_hooks { /* what the room above knows of a file's content */
+  /* Both get a transaction that is not begun. */
   lode_status (*fill)(kv_txn *t);  /* of a new file, once */
   lode_status (*check)(kv_txn *t); /* at the first open of a process */
 } kv_hooks;
@@ -81,9 +82,12 @@ lode_status kv_measure (kv_txn *read, kv_figures *figures);
 unsigned kv_collections (const kv_env *env); /* most that are allowed */
 
 /*
-** A number the room above keeps with the environment: the generation of
-** the catalogue up to which every database was opened.
+** What the room above keeps with the environment: the database of the
+** catalogue (0: none), and the generation of it up to which every database
+** was opened.
 */
+kv_db kv_catalog (const kv_env *env);
+void kv_set_catalog (kv_env *env, kv_db db);
 uint64_t kv_generation (kv_env *env);
 void kv_set_generation (kv_env *env, uint64_t generation);
 
@@ -203,6 +207,7 @@ struct kv_env {
   uint64_t map_size, max_size, page_size;
   unsigned collections, readers, timeout;
   char *name;            /* for messages */
+  kv_db catalog;
   _Atomic uint64_t generation;
   pthread_mutex_t dbs_mutex;
   pthread_cond_t dbs_changed;

@@ -168,41 +168,110 @@ static int open_main (MDB_env *mdb) {
   return rc;
 }
 
+static void env_free (kv_env *env) {
+  if (env->mdb != NULL)
+    mdb_env_close(env->mdb);
+  writer_destroy(&env->writer);
+  gate_destroy(&env->gate);
+  pthread_cond_destroy(&env->dbs_changed);
+  pthread_mutex_destroy(&env->dbs_mutex);
+  for (unsigned i = 0; env->dbs != NULL && i < env->max_dbs; i++)
+    lode_free((void *)env->dbs[i].name.data);
+  lode_free(env->dbs);
+  lode_free(env->name);
+  lode_free(env);
+}
+
+/* Lets the room above work on the file while nobody else uses it here. */
+static lode_status with_txn (kv_env *env, lode_status (*work)(kv_txn *t),
+                             lode_error *error) {
+  kv_txn *t = lode_malloc(sizeof *t);
+  lode_status st;
+  if (t == NULL)
+    return fail(error, LODE_NO_MEMORY, "%s: no memory", env->name);
+  kv_txn_init(t, env, error);
+  st = work(t);
+  kv_txn_free(t);
+  lode_free(t);
+  return st;
+}
+
+static bool env_init (kv_env *env, const char *name,
+                      const lode_options *o) {
+  size_t size = strlen(name) + 1;
+  memset(env, 0, sizeof *env);
+  env->max_size = o->max_size != 0 ? whole_pages(o->max_size) : 0;
+  env->collections = o->collections;
+  env->readers = o->readers;
+  env->timeout = o->lock_timeout;
+  env->max_dbs = o->collections + KV_SPARE_DBS + KV_MAIN + 1;
+  env->name = lode_malloc(size);
+  env->dbs = lode_malloc(env->max_dbs * sizeof *env->dbs);
+  if (env->name != NULL)
+    memcpy(env->name, name, size);
+  if (env->dbs != NULL)
+    memset(env->dbs, 0, env->max_dbs * sizeof *env->dbs);
+  return writer_init(&env->writer, NULL, 0) && gate_init(&env->gate) &&
+         pthread_mutex_init(&env->dbs_mutex, NULL) == 0 &&
+         gate_condition(&env->dbs_changed) && env->name != NULL &&
+         env->dbs != NULL;
+}
+
+/* An environment that has not opened its file. Null: no memory. */
+static kv_env *env_alloc (const char *name, const lode_options *o) {
+  kv_env *env = lode_malloc(sizeof *env);
+  if (env == NULL)
+    return NULL;
+  if (env_init(env, name, o))
+    return env;
+  env_free(env);
+  return NULL;
+}
+
+/* Opens the file; for reading only where it is asked for and must be. */
+static int env_open (kv_env *env, const files *f, const lode_options *o) {
+  MDB_stat main_stat;
+  MDB_envinfo info;
+  int rc = open_mapped(f, o, 0, &env->mdb, &env->map_size);
+  if (o->readonly && (rc == EACCES || rc == EROFS || rc == EPERM)) {
+    env->readonly = true;
+    rc = open_mapped(f, o, MDB_RDONLY, &env->mdb, &env->map_size);
+    if (rc == EACCES || rc == EPERM) /* not even the lock file */
+      rc = open_mapped(f, o, MDB_RDONLY | MDB_NOLOCK, &env->mdb,
+                       &env->map_size);
+  }
+  if (rc == 0)
+    rc = open_main(env->mdb);
+  if (rc != 0)
+    return rc;
+  mdb_env_stat(env->mdb, &main_stat);
+  mdb_env_info(env->mdb, &info);
+  env->page_size = main_stat.ms_psize;
+  env->map_size = info.me_mapsize; /* never below what the file needs */
+  return 0;
+}
+
 /* Writes a new store into the file `path` and syncs it. */
 static lode_status write_new (const files *f, const char *path,
                               const lode_options *o, const kv_hooks *hooks,
                               lode_error *error) {
   lode_options small = *o;
   files there = *f;
-  kv_env env;
-  kv_txn *t = lode_malloc(sizeof *t);
-  uint64_t map;
+  kv_env *env;
   lode_status st;
   int rc;
-  if (t == NULL)
-    return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
   small.map_size = MAP_SMALLEST;
   small.max_size = 0;
   there.base = (char *)path;
-  memset(&env, 0, sizeof env);
-  env.name = f->base;
-  rc = open_mapped(&there, &small, 0, &env.mdb, &map);
-  if (rc != 0) {
-    lode_free(t);
-    return kv_failure(error, rc, path);
-  }
-  kv_txn_init(t, &env, error);
-  t->depth = 1;
-  if ((rc = open_main(env.mdb)) != 0 ||
-      (rc = mdb_txn_begin(env.mdb, NULL, 0, &t->txn)) != 0)
-    st = kv_failure(error, rc, path);
-  else if ((st = hooks->fill(t)) != LODE_OK)
-    mdb_txn_abort(t->txn);
-  else if ((rc = mdb_txn_commit(t->txn)) != 0 ||
-           (rc = mdb_env_sync(env.mdb, 1)) != 0)
-    st = kv_failure(error, rc, path);
-  mdb_env_close(env.mdb);
-  lode_free(t);
+  env = env_alloc(f->base, &small);
+  if (env == NULL)
+    return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
+  rc = env_open(env, &there, &small);
+  st = rc == 0 ? with_txn(env, hooks->fill, error)
+               : kv_failure(error, rc, path);
+  if (st == LODE_OK)
+    st = kv_flush(env, error);
+  env_free(env);
   return st;
 }
 
@@ -233,73 +302,16 @@ static lode_status create (const files *f, const lode_options *o,
   return st;
 }
 
-static void env_free (kv_env *env) {
-  if (env->mdb != NULL)
-    mdb_env_close(env->mdb);
-  writer_destroy(&env->writer);
-  gate_destroy(&env->gate);
-  pthread_cond_destroy(&env->dbs_changed);
-  pthread_mutex_destroy(&env->dbs_mutex);
-  for (unsigned i = 0; env->dbs != NULL && i < env->max_dbs; i++)
-    lode_free((void *)env->dbs[i].name.data);
-  lode_free(env->dbs);
-  lode_free(env->name);
-  lode_free(env);
-}
-
-/* Lets the room above look at the file; here nobody else uses it yet. */
-static lode_status check_content (kv_env *env, const kv_hooks *hooks,
-                                  lode_error *error) {
-  kv_txn *t = lode_malloc(sizeof *t);
-  lode_status st;
-  if (t == NULL)
-    return fail(error, LODE_NO_MEMORY, "%s: no memory", env->name);
-  kv_txn_init(t, env, error);
-  st = hooks->check(t);
-  kv_txn_free(t);
-  lode_free(t);
-  return st;
-}
-
 /* A new environment for a file that is there. */
 static lode_status env_new (const files *f, const lode_options *o,
                             const kv_hooks *hooks, kv_env **out,
                             lode_error *error) {
-  kv_env *env = lode_malloc(sizeof *env);
-  size_t size = strlen(f->base) + 1;
-  MDB_stat stat_main;
-  MDB_envinfo info;
-  lode_status st = LODE_NO_MEMORY;
+  kv_env *env = env_alloc(f->base, o);
+  lode_status st;
   int rc;
   if (env == NULL)
-    return fail(error, st, "%s: no memory", f->base);
-  memset(env, 0, sizeof *env);
-  env->max_size = o->max_size != 0 ? whole_pages(o->max_size) : 0;
-  env->collections = o->collections;
-  env->readers = o->readers;
-  env->timeout = o->lock_timeout;
-  env->max_dbs = o->collections + KV_SPARE_DBS + KV_MAIN + 1;
-  env->name = lode_malloc(size);
-  env->dbs = lode_malloc(env->max_dbs * sizeof *env->dbs);
-  if (!writer_init(&env->writer, NULL, 0) || !gate_init(&env->gate) ||
-      pthread_mutex_init(&env->dbs_mutex, NULL) != 0 ||
-      !gate_condition(&env->dbs_changed) ||
-      env->name == NULL || env->dbs == NULL) {
-    fail(error, st, "%s: no memory", f->base);
-    goto failed;
-  }
-  memcpy(env->name, f->base, size);
-  memset(env->dbs, 0, env->max_dbs * sizeof *env->dbs);
-  rc = open_mapped(f, o, 0, &env->mdb, &env->map_size);
-  if (o->readonly && (rc == EACCES || rc == EROFS || rc == EPERM)) {
-    env->readonly = true;
-    rc = open_mapped(f, o, MDB_RDONLY, &env->mdb, &env->map_size);
-    if (rc == EACCES || rc == EPERM) /* not even the lock file */
-      rc = open_mapped(f, o, MDB_RDONLY | MDB_NOLOCK, &env->mdb,
-                       &env->map_size);
-  }
-  if (rc == 0)
-    rc = open_main(env->mdb);
+    return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
+  rc = env_open(env, f, o);
   if (rc != 0) {
     st = kv_failure(error, rc, f->base);
     goto failed;
@@ -313,11 +325,7 @@ static lode_status env_new (const files *f, const lode_options *o,
     }
     mdb_reader_check(env->mdb, NULL);
   }
-  mdb_env_stat(env->mdb, &stat_main);
-  env->page_size = stat_main.ms_psize;
-  mdb_env_info(env->mdb, &info);
-  env->map_size = info.me_mapsize; /* never below what the file needs */
-  st = check_content(env, hooks, error);
+  st = with_txn(env, hooks->check, error);
   if (st == LODE_OK) {
     *out = env;
     return LODE_OK;
@@ -429,6 +437,10 @@ void kv_release (kv_env *env) {
 bool kv_readonly (const kv_env *env) { return env->readonly; }
 
 unsigned kv_collections (const kv_env *env) { return env->collections; }
+
+kv_db kv_catalog (const kv_env *env) { return env->catalog; }
+
+void kv_set_catalog (kv_env *env, kv_db db) { env->catalog = db; }
 
 uint64_t kv_generation (kv_env *env) { return env->generation; }
 

@@ -549,8 +549,10 @@ lode_status lode_merge_open (const lode_term *terms, size_t n,
     merge_free(m);
     return st;
   }
-  if (snapshot && (st = walk_pin(*walk)) != LODE_OK)
+  if (snapshot && (st = walk_pin(*walk)) != LODE_OK) {
     lode_walk_close(*walk);
+    *walk = NULL;
+  }
   return st;
 }
 

@@ -6,27 +6,33 @@
 #include "check.h"
 #include "hash.h"
 
-#define CODEC_LAST LODE_SERIALIZED
 #define CRC_SIZE 4
 
 _Static_assert(RECORD_OVERHEAD == 1 + CRC_SIZE, "a head and a checksum");
 _Static_assert(LODE_KEY_MAX <= UINT32_MAX, "a bucket holds any key's size");
 
-/* The checksum of a record. It begins as a key's and a number's own. */
-static uint32_t record_crc (const record_check *c, lode_slice whole,
-                            unsigned head, lode_slice payload) {
-  unsigned char start[4 + 1];
-  uint32_t crc;
-  put_u32(start, c->number);
-  start[4] = (unsigned char)head;
-  crc = hash_crc32c(0, start, sizeof start);
-  crc = hash_crc32c(crc, whole.data, whole.size);
+record_check record_check_of (uint32_t number, bool checksum) {
+  record_check c;
+  c.checksum = checksum;
+  for (unsigned head = 0; head < RECORD_CODECS; head++) {
+    unsigned char start[4 + 1];
+    put_u32(start, number);
+    start[4] = (unsigned char)head;
+    c.starts[head] = hash_crc32c(0, start, sizeof start);
+  }
+  return c;
+}
+
+/* The checksum of a record. */
+static inline uint32_t record_crc (const record_check *c, lode_slice whole,
+                                   unsigned head, lode_slice payload) {
+  uint32_t crc = hash_crc32c(c->starts[head], whole.data, whole.size);
   return hash_crc32c(crc, payload.data, payload.size);
 }
 
 void record_write (unsigned char *out, const record_check *c,
                    lode_slice whole, lode_value v) {
-  lode_assert(v.codec <= CODEC_LAST);
+  lode_assert(v.codec < RECORD_CODECS);
   out[0] = (unsigned char)v.codec;
   put_u32(out + 1, record_crc(c, whole, v.codec, v.data));
   if (v.data.size != 0)
@@ -39,7 +45,7 @@ lode_status record_read (const record_check *c, lode_slice whole,
   unsigned head;
   if (record.size < RECORD_OVERHEAD) return LODE_CORRUPT;
   head = record.data[0];
-  if (head > CODEC_LAST) return LODE_CORRUPT;
+  if (head >= RECORD_CODECS) return LODE_CORRUPT;
   payload = slice_of(record.data + RECORD_OVERHEAD,
                      record.size - RECORD_OVERHEAD);
   if (c->checksum &&

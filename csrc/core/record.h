@@ -26,10 +26,15 @@
 #define RECORD_OVERHEAD 5
 #define BUCKET_OVERHEAD 8
 
+#define RECORD_CODECS (LODE_SERIALIZED + 1)
+
 typedef struct record_check { /* how the records of a collection are bound */
-  uint32_t number;  /* of the collection */
-  bool checksum;    /* compare it at reads */
+  uint32_t starts[RECORD_CODECS]; /* CRC of its number and each head */
+  bool checksum;                  /* compare it at reads */
 } record_check;
+
+/* For the collection of this number. */
+record_check record_check_of (uint32_t number, bool checksum);
 
 static inline size_t record_size (lode_value v) {
   return RECORD_OVERHEAD + v.data.size;

@@ -23,7 +23,7 @@ int lcoll_count (lua_State *L, lcoll *c) {
   lode_status status;
   lrange r;
   lua_settop(L, 2);
-  lrange_take(L, 1, c, 2, &r);
+  lrange_take_plain(L, 1, c, 2, &r);
   status = lode_count(c->coll, &r.range, &n);
   return push_number(L, status, n);
 }

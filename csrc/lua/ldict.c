@@ -164,7 +164,7 @@ static int dict_delete_range (lua_State *L) {
   lrange r;
   lua_settop(L, 2);
   if (!lua_istable(L, 2)) lerror_argument(L, 2, "a range (a table) expected");
-  lrange_take(L, 1, c, 2, &r);
+  lrange_take_plain(L, 1, c, 2, &r);
   status = lode_delete_range(c->coll, &r.range, &n);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
   lua_pushinteger(L, (lua_Integer)n);

@@ -70,6 +70,19 @@ size_t lexpr_terms (lua_State *L, int i, lode_term *terms) {
   return (size_t)(end - terms);
 }
 
+/* Whether all leaves of an operand belong to the handle `owner`. */
+static bool all_of (const void *operand, const lstore *owner) {
+  const lexpr *e = operand;
+  if (lhandle_of_kind(operand, LKIND_SET))
+    return ((const lcoll *)operand)->owner == owner;
+  return all_of(e->operands[0], owner) && all_of(e->operands[1], owner);
+}
+
+bool lexpr_one_store (lua_State *L, int i) {
+  const void *operand = test_operand(L, i);
+  return operand != NULL && all_of(operand, first_leaf(operand)->owner);
+}
+
 lcoll *lexpr_push_leaf (lua_State *L, int i) {
   lcoll *c;
   lua_pushvalue(L, i);
@@ -93,17 +106,34 @@ static bool same_name (lode_slice a, lode_slice b) {
          (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* [-0, +1, m] Pushes how the members of a set are encoded. */
+static void push_encoding (lua_State *L, const lode_coll_options *o) {
+  if (o->raw) lua_pushliteral(L, "is raw");
+  else if (o->key_serializer.size == 0)
+    lua_pushliteral(L, "has no key_serializer");
+  else {
+    lua_pushliteral(L, "has the key_serializer '");
+    lua_pushlstring(L, (const char *)o->key_serializer.data,
+                    o->key_serializer.size);
+    lua_pushliteral(L, "'");
+    lua_concat(L, 3);
+  }
+}
+
 /* [-0, +0, v] Raises unless members of both are encoded in one way. */
 static void check_encoding (lua_State *L, const void *a, const void *b) {
   const lcoll *left = first_leaf(a), *right = first_leaf(b);
   const lode_coll_options *l, *r;
   if (!lhandle_is_open(left) || !lhandle_is_open(right))
-    lerror_raise(L, LODE_CLOSED, "the store is closed");
+    lode_raise(L, LODE_CLOSED, "the store is closed");
   l = lode_coll_kept(left->coll);
   r = lode_coll_kept(right->coll);
-  if (l->raw != r->raw || !same_name(l->key_serializer, r->key_serializer))
-    lerror_raise(L, LODE_INCOMPATIBLE, "these sets encode their members in "
-                 "different ways, so they can't be compared");
+  if (l->raw == r->raw && same_name(l->key_serializer, r->key_serializer))
+    return;
+  push_encoding(L, l);
+  push_encoding(L, r);
+  lerror_raise(L, LODE_INCOMPATIBLE, "the orders of these sets differ: one "
+               "%s, the other %s", lua_tostring(L, -2), lua_tostring(L, -1));
 }
 
 /* [-0, +1, v] Pushes the expression of two operands. */

@@ -18,6 +18,9 @@ size_t lexpr_terms (lua_State *L, int i, lode_term *terms);
 /* [-0, +1, v] Pushes the first leaf of the set or expression at `i`. */
 lcoll *lexpr_push_leaf (lua_State *L, int i);
 
+/* Whether all leaves of the set or expression at `i` are of one handle. */
+bool lexpr_one_store (lua_State *L, int i);
+
 /* [-0, +1, v] Pushes true when the key at `x` is a member, else nil. */
 int lexpr_has (lua_State *L, int i, int x);
 

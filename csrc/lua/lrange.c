@@ -95,3 +95,8 @@ void lrange_take (lua_State *L, int self, lcoll *c, int i, lrange *r) {
       (const void *)lua_tolstring(L, -1, &range->prefix.size);
   }
 }
+
+void lrange_take_plain (lua_State *L, int self, lcoll *c, int i, lrange *r) {
+  lrange_take(L, self, c, i, r);
+  if (r->snapshot) lerror_argument(L, i, "snapshot is for walks only");
+}

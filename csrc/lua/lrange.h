@@ -24,4 +24,7 @@ void lrange_all (lrange *r);
 */
 void lrange_take (lua_State *L, int self, lcoll *c, int i, lrange *r);
 
+/* [-0, +(0..9), v] The same for what is no walk: `snapshot` is refused. */
+void lrange_take_plain (lua_State *L, int self, lcoll *c, int i, lrange *r);
+
 #endif

@@ -126,7 +126,7 @@ static int count_expr (lua_State *L) {
   lrange r;
   lwalk *w;
   lcoll *leaf = lexpr_push_leaf(L, OVER);
-  lrange_take(L, LEAF, leaf, RANGE, &r);
+  lrange_take_plain(L, LEAF, leaf, RANGE, &r);
   w = lwalk_merge(L, OVER, &r);
   for (; lwalk_step(L, w, LEAF, &key, &value); lwalk_done(w)) n++;
   lua_pushinteger(L, n);

@@ -350,11 +350,10 @@ static int dict_page (lua_State *L) {
   lua_newtable(L);
   lua_pushnil(L);
   lua_pushnil(L);
-  lrange_take(L, SELF, c, RANGE, &r);
+  lrange_take_plain(L, SELF, c, RANGE, &r);
   limit = r.range.limit == UINT64_MAX ? PAGE : r.range.limit;
   if (limit == 0) lerror_argument(L, RANGE, "limit: a page has an entry");
   r.range.limit = limit + 1; /* the one past it is only looked at */
-  r.snapshot = false;
   w = lwalk_new(L, SELF, c, &r);
   lua_replace(L, WALK);
   lua_settop(L, WALK);
@@ -392,7 +391,10 @@ static int dict_totable (lua_State *L) {
   return 1;
 }
 
-/* [-1, +1, v] set.totable(s) -> table {[member] = true}, as of one moment */
+/*
+** [-1, +1, v] set.totable(s) -> table {[member] = true}, as of one moment
+** where there is one: two stores have none in common.
+*/
 static int set_totable (lua_State *L) {
   enum { OVER = 1, LEAF, RESULT };
   lrange r;
@@ -402,7 +404,7 @@ static int set_totable (lua_State *L) {
   lexpr_push_leaf(L, OVER);
   lua_newtable(L);
   lrange_all(&r);
-  r.snapshot = true;
+  r.snapshot = lexpr_one_store(L, OVER);
   w = lwalk_merge(L, OVER, &r);
   while (lwalk_push_key(L, w, LEAF)) {
     lua_pushboolean(L, true);
