@@ -340,6 +340,13 @@ bool lode_key_is_long (const lode_coll *coll, size_t size);
 lode_status lode_key_of (lode_coll *coll, lode_slice whole, lode_slice hash,
                          lode_key *key);
 
+/*
+** Encodes a string to the emptied buffer `b` and prepares it: what
+** lode_key_string and lode_key_of do, at less cost; without a hash.
+*/
+lode_status lode_key_of_string (lode_coll *coll, lode_slice s,
+                                lode_buffer *b, lode_key *key);
+
 typedef enum lode_codec { /* how a value's bytes are to be read */
   LODE_NOTHING = 0,    /* a member of a set */
   LODE_BYTES = 1,      /* a string: its bytes */

@@ -255,7 +255,9 @@ describe("an expression", function ()
       fails("BAD_ARGUMENT", function () return other * s end)
       fails("BAD_ARGUMENT", set.union, s, other)
       fails("BAD_ARGUMENT", set.disjoint, s, other)
-      fails("BAD_ARGUMENT", function () return s <= other end)
+      if _VERSION ~= "Lua 5.1" then -- which asks no metamethod here
+        fails("BAD_ARGUMENT", function () return s <= other end)
+      end
     end
     fails("BAD_ARGUMENT", set.add_many, s, d)
   end)
@@ -378,6 +380,6 @@ describe("an expression", function ()
     set.add_many(plain, { "ab", "ba" })
     set.add_many(coded, { "ab", "c" })
     fails("INCOMPATIBLE", function () return #(plain + coded) end)
-    fails("INCOMPATIBLE", members, coded - plain)
+    fails("INCOMPATIBLE", function () return members(coded - plain) end)
   end)
 end)

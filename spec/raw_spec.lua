@@ -169,6 +169,8 @@ describe("a raw dict of a store", function ()
     assert.are.equal("raw", store:dict("plain", { raw = true }).a)
     assert.are.same({ "own" }, store:dict("own").a)
     fails("INCOMPATIBLE", store.dict, store, "own", { raw = true })
+    fails("INCOMPATIBLE", store.dict, store, "plain")
+    fails("INCOMPATIBLE", store.set, store, "plain")
   end)
 
   it("may be a set", function ()

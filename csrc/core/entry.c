@@ -44,6 +44,38 @@ lode_status lode_key_of (lode_coll *coll, lode_slice whole, lode_slice hash,
   return LODE_OK;
 }
 
+/* As lode_key_of_string, for strings that are long, or come first. */
+static lode_status key_of_any_string (lode_coll *coll, lode_slice s,
+                                      lode_buffer *b, lode_key *key) {
+  static const lode_slice no_hash = { NULL, 0 };
+  lode_store *store;
+  lode_status st = coll_store(coll, &store);
+  if (st != LODE_OK)
+    return st;
+  st = lode_buffer_reserve(b, LODE_KEY_ROOM); /* for the next time, too */
+  if (st == LODE_OK)
+    st = lode_key_string(b, s.data, s.size);
+  if (st == LODE_OK)
+    return lode_key_of(coll, slice_of_buffer(b), no_hash, key);
+  if (st == LODE_NO_MEMORY)
+    return no_memory(store);
+  return fail(&store->error, st, "a key has at most %llu bytes",
+              (unsigned long long)LODE_KEY_MAX);
+}
+
+lode_status lode_key_of_string (lode_coll *coll, lode_slice s,
+                                lode_buffer *b, lode_key *key) {
+  b->size = 0;
+  if (s.size >= KEY_PREFIX || b->room < LODE_KEY_ROOM)
+    return key_of_any_string(coll, s, b, key);
+  b->data[0] = KEY_STRING;
+  if (s.size > 0)
+    memcpy(b->data + 1, s.data, s.size);
+  b->size = s.size + 1;
+  key->whole = key->stored = slice_of_buffer(b);
+  return LODE_OK;
+}
+
 /* }================================================================== */
 
 /* {==================================================================

@@ -22,7 +22,7 @@ enum { /* the first byte of a key and of an element */
   TYPE_FALSE = 0x02,
   TYPE_TRUE = 0x03,
   TYPE_NUMBER = 0x05,
-  TYPE_STRING = 0x07,
+  TYPE_STRING = KEY_STRING,
   TYPE_TUPLE = 0x09
 };
 

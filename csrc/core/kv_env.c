@@ -492,6 +492,14 @@ lode_status kv_backup (kv_env *env, const char *path, const char *dir,
   return rc == 0 ? LODE_OK : kv_failure(error, rc, path);
 }
 
+/* One line of mdb_reader_list: a slot's begins with its process. */
+static int count_reader (const char *line, void *count) {
+  line += strspn(line, " ");
+  if (*line >= '0' && *line <= '9')
+    ++*(unsigned *)count;
+  return 0;
+}
+
 lode_status kv_measure (kv_txn *read, kv_figures *figures) {
   kv_env *env = read->env;
   mdb_filehandle_t fd;
@@ -525,7 +533,8 @@ lode_status kv_measure (kv_txn *read, kv_figures *figures) {
   figures->max_size = env->max_size;
   figures->page_size = stat_main.ms_psize;
   figures->pages = info.me_last_pgno + 1;
-  figures->readers = info.me_numreaders;
+  figures->readers = 0; /* not me_numreaders, which never goes down */
+  mdb_reader_list(env->mdb, count_reader, &figures->readers);
   figures->max_readers = info.me_maxreaders;
   figures->handles = env->handles;
   figures->collections = env->collections;

@@ -185,7 +185,11 @@ static void push_large (lua_State *L, int self, lcoll *c, int key,
 void lentry_push (lua_State *L, int self, lcoll *c, int key,
                   const lode_value *value) {
   lode_codec codec = value->codec;
-  if (value->data.size <= SMALL) {
+  if (codec != LODE_MSGPACK && !COMPAT_COLLECTS_FIRST) {
+    lua_pushlstring(L, (const char *)value->data.data, value->data.size);
+    lode_done(c->coll); /* copied before anything was collected */
+  }
+  else if (value->data.size <= SMALL) {
     unsigned char copy[SMALL];
     lode_value mine = { { copy, value->data.size }, codec };
     memcpy(copy, value->data.data, value->data.size);

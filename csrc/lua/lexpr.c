@@ -4,8 +4,8 @@
 **
 ** An expression holds its two operands; the pointers in it stay good since
 ** its user value keeps the operands' userdata alive, and userdata don't
-** move. All leaves of an expression encode their members in one way, so the
-** core can compare bytes: operands that don't are refused when it is made.
+** move. The core compares the bytes of members, so sets that encode theirs
+** in different ways are refused when such an expression is used.
 */
 #include "lexpr.h"
 #include "lkey.h"
@@ -64,9 +64,45 @@ static lode_term *flatten (const void *operand, lode_term *at) {
   return at + 1;
 }
 
+static bool same_name (lode_slice a, lode_slice b) {
+  return a.size == b.size &&
+         (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* [-0, +1, m] Pushes how the members of a set are encoded. */
+static void push_encoding (lua_State *L, const lode_coll_options *o) {
+  if (o->raw) lua_pushliteral(L, "is raw");
+  else if (o->key_serializer.size == 0)
+    lua_pushliteral(L, "has no key_serializer");
+  else {
+    lua_pushliteral(L, "has the key_serializer '");
+    lua_pushlstring(L, (const char *)o->key_serializer.data,
+                    o->key_serializer.size);
+    lua_pushliteral(L, "'");
+    lua_concat(L, 3);
+  }
+}
+
+/* [-0, +0, v] INCOMPATIBLE unless both sets encode members in one way. */
+static void check_encoding (lua_State *L, const lode_coll *a,
+                            const lode_coll *b) {
+  const lode_coll_options *one = lode_coll_kept(a);
+  const lode_coll_options *other = lode_coll_kept(b);
+  if (one->raw == other->raw &&
+      same_name(one->key_serializer, other->key_serializer))
+    return;
+  push_encoding(L, one);
+  push_encoding(L, other);
+  lerror_raise(L, LODE_INCOMPATIBLE, "the orders of these sets differ: one "
+               "%s, the other %s", lua_tostring(L, -2), lua_tostring(L, -1));
+}
+
 size_t lexpr_terms (lua_State *L, int i, lode_term *terms) {
   lode_term *end = flatten(check_operand(L, i), terms);
   if (end == NULL) lhandle_closed(L, i);
+  for (const lode_term *t = terms + 1; t < end; t++) {
+    if (t->op == LODE_LEAF) check_encoding(L, terms[0].leaf, t->leaf);
+  }
   return (size_t)(end - terms);
 }
 
@@ -101,47 +137,11 @@ lcoll *lexpr_push_leaf (lua_State *L, int i) {
 ** Making
 ** =================================================================== */
 
-static bool same_name (lode_slice a, lode_slice b) {
-  return a.size == b.size &&
-         (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
-/* [-0, +1, m] Pushes how the members of a set are encoded. */
-static void push_encoding (lua_State *L, const lode_coll_options *o) {
-  if (o->raw) lua_pushliteral(L, "is raw");
-  else if (o->key_serializer.size == 0)
-    lua_pushliteral(L, "has no key_serializer");
-  else {
-    lua_pushliteral(L, "has the key_serializer '");
-    lua_pushlstring(L, (const char *)o->key_serializer.data,
-                    o->key_serializer.size);
-    lua_pushliteral(L, "'");
-    lua_concat(L, 3);
-  }
-}
-
-/* [-0, +0, v] Raises unless members of both are encoded in one way. */
-static void check_encoding (lua_State *L, const void *a, const void *b) {
-  const lcoll *left = first_leaf(a), *right = first_leaf(b);
-  const lode_coll_options *l, *r;
-  if (!lhandle_is_open(left) || !lhandle_is_open(right))
-    lode_raise(L, LODE_CLOSED, "the store is closed");
-  l = lode_coll_kept(left->coll);
-  r = lode_coll_kept(right->coll);
-  if (l->raw == r->raw && same_name(l->key_serializer, r->key_serializer))
-    return;
-  push_encoding(L, l);
-  push_encoding(L, r);
-  lerror_raise(L, LODE_INCOMPATIBLE, "the orders of these sets differ: one "
-               "%s, the other %s", lua_tostring(L, -2), lua_tostring(L, -1));
-}
-
 /* [-0, +1, v] Pushes the expression of two operands. */
 static int push_expr (lua_State *L, lode_operator op, int a, int b) {
   const void *left = check_operand(L, a), *right = check_operand(L, b);
   unsigned terms = terms_of(left) + terms_of(right) + 1;
   lexpr *e;
-  check_encoding(L, left, right);
   if (terms > LODE_TERMS_MAX) {
     lerror_raise(L, LODE_BAD_ARGUMENT, "an expression has at most %d sets: "
                  "keep a part of it with set.save", LODE_TERMS_MAX / 2 + 1);
@@ -403,7 +403,9 @@ static void save (lua_State *L, int from, int to, bool replace) {
   lode_term terms[LODE_TERMS_MAX];
   size_t n = lexpr_terms(L, from, terms);
   lcoll *target = lhandle_set(L, to);
-  lode_status status = lode_merge_save(terms, n, target->coll, replace);
+  lode_status status;
+  check_encoding(L, terms[0].leaf, target->coll);
+  status = lode_merge_save(terms, n, target->coll, replace);
   if (status != LODE_OK) lhandle_fail(L, to, 0, status, NULL);
 }
 
@@ -411,7 +413,6 @@ static void save (lua_State *L, int from, int to, bool replace) {
 static int save_body (lua_State *L) {
   lcoll *leaf = lexpr_push_leaf(L, 1); /* slot 4 */
   lstore_open_like(L, 2, 3, 4, leaf);  /* slot 5 */
-  check_encoding(L, leaf, lua_touserdata(L, 5));
   save(L, 1, 5, true);
   return 1;
 }
@@ -432,10 +433,9 @@ static int set_save (lua_State *L) {
 
 /* [-2, +0, v] set.update(s, expr) */
 static int set_update (lua_State *L) {
-  lcoll *target = lhandle_set(L, 1);
+  lhandle_set(L, 1);
   lerror_excess(L, 3);
   lua_settop(L, 2);
-  check_encoding(L, target, check_operand(L, 2));
   save(L, 2, 1, false);
   return 0;
 }

@@ -11,7 +11,8 @@ bool lexpr_is (lua_State *L, int i);
 
 /*
 ** [-0, +0, v] Flattens the set or expression at `i` into `terms` (of
-** LODE_TERMS_MAX) and gives their number. BAD_ARGUMENT, CLOSED.
+** LODE_TERMS_MAX) and gives their number. BAD_ARGUMENT, CLOSED, and
+** INCOMPATIBLE for sets that don't encode their members in one way.
 */
 size_t lexpr_terms (lua_State *L, int i, lode_term *terms);
 

@@ -189,6 +189,11 @@ void lkey_take (lua_State *L, int self, lcoll *c, int i, lode_key *key) {
     push_whole(L, self, c, i);
     make_hashed(L, self, c, i, string_at(L, -1), key);
   }
+  else if (lua_type(L, i) == LUA_TSTRING) { /* the common one, in one step */
+    lode_slice s = string_at(L, i);
+    lode_status status = lode_key_of_string(c->coll, s, b, key);
+    if (status != LODE_OK) lhandle_fail(L, self, i, status, NULL);
+  }
   else {
     encode(L, self, i, b);
     make(L, self, c, i, slice_of(b->data, b->size), hash, key);

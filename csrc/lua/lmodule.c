@@ -5,6 +5,7 @@
 #include "ldict.h"
 #include "lexpr.h"
 #include "lset.h"
+#include "lunicode.h"
 #include "lstore.h"
 #include "lvalue.h"
 #include "lwalk.h"
@@ -37,6 +38,7 @@ static const luaL_Reg module_functions[] = {
   { "pack", lvalue_pack },
   { "unpack", lvalue_unpack },
   { "raise", lerror_lua_raise },
+  { "normalize", lunicode_normalize },
 #ifdef LODE_TEST
   { "test_fail", test_fail },
   { "test_live", test_live },

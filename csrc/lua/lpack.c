@@ -218,7 +218,7 @@ static lode_status no_memory (encoder *e) {
 ** Bytes
 ** =================================================================== */
 
-#define HEAD 9 /* bytes that a scalar or the head of anything takes, at most */
+#define HEAD 9 /* bytes of a number, or before a string's or a table's */
 
 /* Where the next `n` bytes go; null when there is no memory for them. */
 static inline unsigned char *room_for (encoder *e, size_t n) {

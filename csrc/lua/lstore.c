@@ -199,7 +199,8 @@ static int push_next_coll (lua_State *L, int self, int after) {
   size = s->value.size < sizeof(name) ? s->value.size : sizeof(name);
   memcpy(name, s->value.data, size);
   lua_pushlstring(L, name, size);
-  lua_pushstring(L, kind == LODE_DICT ? "dict" : "set");
+  lua_pushstring(L, kind == LODE_DICT ? "dict" :
+                    kind == LODE_SET ? "set" : "raw");
   return 2;
 }
 

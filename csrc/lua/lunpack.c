@@ -44,8 +44,7 @@ static lode_status truncated (decoder *d) {
 
 static lode_status no_memory (decoder *d) {
   snprintf(d->error->text, sizeof(d->error->text),
-           "no memory for a value of %zu bytes",
-           (size_t)(d->end - d->start));
+           "no memory to read a value");
   return d->error->status = LODE_NO_MEMORY;
 }
 
@@ -55,7 +54,7 @@ static lode_status no_memory (decoder *d) {
 ** Scalars
 ** =================================================================== */
 
-/* Reads `width` bytes, big-endian. The caller has seen that they are there. */
+/* `width` bytes, which must be there, as a number: big-endian. */
 static inline uint64_t get (const unsigned char *p, int width) {
   uint64_t v = 0;
   for (int i = 0; i < width; i++) v = v << 8 | p[i];
@@ -151,7 +150,8 @@ static lode_status decode_string (decoder *d, int width) {
 static inline lode_status begin_table (decoder *d, uint64_t n, int depth) {
   if (n > (size_t)(d->end - d->p)) return truncated(d);
   if (depth > LVALUE_DEPTH) return corrupt(d, "tables too deep in tables");
-  if (depth % LEVELS == 0 && !lua_checkstack(d->L, SLOTS)) return no_memory(d);
+  if (depth % LEVELS == 0 && !lua_checkstack(d->L, SLOTS))
+    return no_memory(d);
   d->end -= n;
   return LODE_OK;
 }
@@ -222,7 +222,7 @@ static lode_status decode_table (decoder *d, int width, bool map,
 
 /* }================================================================== */
 
-/* What has a mark and no size in it. */
+/* What begins with a mark that says nothing but its kind. */
 static lode_status decode_marked (decoder *d, int mark, int depth) {
   lua_State *L = d->L;
   switch (mark) {

@@ -62,7 +62,7 @@ local rows = {
     lode = "batch", store = "load", fresh = true, n = LARGE },
   { "put_many, ascending, from an iterator", kind = "time", raw = "append",
     lode = "append", n = LARGE, smaller = true, least = 0.40 },
-  { "put_many, ascending, from a table", kind = "time", raw = "append",
+  { "put_many, from a table (no order)", kind = "time", raw = "append",
     lode = "append_table", n = LARGE, smaller = true },
   { "#(a * b), half shared, a member", kind = "time", raw = "merge",
     lode = "merge", store = "load_sets", least = 0.5 },
@@ -124,7 +124,7 @@ local function store_for(row, side, n)
     loaded[path] = nil
   end
   if row.store and not loaded[path] then
-    output_of(command_of(side, row.store, path, n, n))
+    output_of(command_of(side, row.store, path, n))
     loaded[path] = true
   end
   return path
