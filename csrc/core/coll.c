@@ -263,20 +263,34 @@ static lode_status open_or_make (lode_store *s, lode_slice name,
   return handle_written(s, own, st);
 }
 
-/* A named database as it lies; made when absent and allowed. */
-static lode_status open_raw (lode_store *s, lode_slice name, lode_kind kind,
-                             const lode_coll_options *o, lode_coll *c) {
+/* INCOMPATIBLE where the name is that of a collection, or lode's own. */
+static lode_status no_coll (lode_store *s, lode_slice name) {
+  catalog_entry e;
+  bool ours;
   kv_txn *t;
-  bool own, ours;
   lode_status st = handle_read(s, &t);
   if (st != LODE_OK)
     return st;
   ours = catalog_owns(t, name);
+  st = s->foreign ? LODE_ABSENT : catalog_find(t, name, &e);
   handle_done(s);
   if (ours)
     return fail(&s->error, LODE_INCOMPATIBLE, "the database %.*s is lode's "
                 "own; open its collection by name, without raw",
                 (int)name.size, (const char *)name.data);
+  if (st == LODE_OK)
+    return fail(&s->error, LODE_INCOMPATIBLE, "%.*s was made without raw; "
+                "leave it out", (int)name.size, (const char *)name.data);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+/* A named database as it lies; made when absent and allowed. */
+static lode_status open_raw (lode_store *s, lode_slice name, lode_kind kind,
+                             const lode_coll_options *o, lode_coll *c) {
+  bool own;
+  lode_status st = no_coll(s, name);
+  if (st != LODE_OK)
+    return st;
   c->kept = *o;
   c->kind = kind;
   st = coll_open_db(c, s, name, false);

@@ -288,7 +288,7 @@ lode_status lode_delete (lode_coll *c, const lode_key *key) {
 }
 
 lode_status lode_clear (lode_coll *c, uint64_t *n) {
-  uint64_t before;
+  uint64_t before = 0;
   bool own;
   lode_status st = coll_write(c, &own);
   if (st != LODE_OK)

@@ -1,14 +1,5 @@
 /*
 ** files.c - see files.h.
-**
-** A meta page of LMDB 0.9, in the machine's byte order, on 64-bit:
-**
-**   0 page number (8)   8 unused (2)  10 flags (2)   12 bounds (4)
-**  16 magic (4)        20 version (4) 24 address (8) 32 map size (8)
-**  40 free tree (48): its first 4 bytes are the page size
-**  88 main tree (48)  136 last page (8)            144 transaction (8)
-**
-** LMDB 1.0 has its magic at offset 24.
 */
 #include "files.h"
 
@@ -18,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/vfs.h>
@@ -27,12 +17,7 @@
 #include <sys/param.h>
 #endif
 
-#include "bytes.h"
 #include "check.h"
-
-#define META_SIZE 152
-#define LMDB_MAGIC 0xBEEFC0DEu
-#define PAGE_IS_META 0x08
 
 #undef fail
 lode_status fail (lode_error *error, lode_status status, const char *format,
@@ -141,129 +126,8 @@ bool files_fill_stdio (void) {
 /* }================================================================== */
 
 /* {==================================================================
-** The data file
+** The file system
 ** =================================================================== */
-
-typedef struct meta { /* what is read of one meta page */
-  bool magic_09, magic_10;
-  uint16_t flags;
-  uint32_t version, page_size;
-  uint64_t map_size, free_root, main_root, last_page, transaction;
-} meta;
-
-static uint64_t native (const unsigned char *p, size_t size) {
-  uint64_t v64;
-  uint32_t v32;
-  uint16_t v16;
-  switch (size) {
-    case 2: memcpy(&v16, p, 2); return v16;
-    case 4: memcpy(&v32, p, 4); return v32;
-    default: memcpy(&v64, p, 8); return v64;
-  }
-}
-
-static void meta_read (const unsigned char *p, meta *m) {
-  m->magic_09 = native(p + 16, 4) == LMDB_MAGIC;
-  m->magic_10 = native(p + 24, 4) == LMDB_MAGIC;
-  m->flags = (uint16_t)native(p + 10, 2);
-  m->version = (uint32_t)native(p + 20, 4);
-  m->map_size = native(p + 32, 8);
-  m->page_size = (uint32_t)native(p + 40, 4);
-  m->free_root = native(p + 40 + 40, 8);
-  m->main_root = native(p + 88 + 40, 8);
-  m->last_page = native(p + 136, 8);
-  m->transaction = native(p + 144, 8);
-}
-
-static bool root_ok (uint64_t root, uint64_t last_page) {
-  return root == UINT64_MAX || (root > 1 && root <= last_page);
-}
-
-static bool meta_ok (const meta *m) {
-  return m->magic_09 && m->version == 1 && (m->flags & PAGE_IS_META) &&
-         m->page_size >= 512 && m->page_size <= 65536 &&
-         (m->page_size & (m->page_size - 1)) == 0 && m->last_page >= 1 &&
-         root_ok(m->free_root, m->last_page) &&
-         root_ok(m->main_root, m->last_page);
-}
-
-/* What is wrong with the two newest states of a file of `size` bytes. */
-static lode_status metas_check (const meta m[2], uint64_t size,
-                                const char *path, lode_error *error) {
-  const meta *last = &m[m[1].transaction > m[0].transaction];
-  if (!meta_ok(&m[0]) || !meta_ok(&m[1]) ||
-      m[0].page_size != m[1].page_size)
-    return fail(error, LODE_CORRUPT, "%s: its meta pages are damaged; "
-                "restore it from a backup", path);
-  if (last->last_page >= UINT64_MAX / last->page_size ||
-      (last->last_page + 1) * last->page_size > size)
-    return fail(error, LODE_CORRUPT, "%s is cut short: %llu bytes of %llu; "
-                "restore it from a backup", path, (unsigned long long)size,
-                (unsigned long long)((last->last_page + 1) *
-                                     last->page_size));
-  return LODE_OK;
-}
-
-static lode_status probe_open_file (int fd, const char *path,
-                                    lode_error *error) {
-  unsigned char page[META_SIZE];
-  meta m[2];
-  struct stat st;
-  ssize_t got;
-  if (fstat(fd, &st) != 0)
-    return fail(error, LODE_IO, "%s: %s", path, strerror(errno));
-  if (!S_ISREG(st.st_mode))
-    return fail(error, LODE_NOT_A_STORE, "%s is no regular file", path);
-  if (st.st_size == 0)
-    return fail(error, LODE_NOT_A_STORE, "%s is empty: a store never is; "
-                "remove it to begin a new one, or restore a backup", path);
-  got = pread(fd, page, sizeof page, 0);
-  if (got < 0)
-    return fail(error, LODE_IO, "%s: %s", path, strerror(errno));
-  if (got < 28)
-    return fail(error, LODE_NOT_A_STORE, "%s is not an LMDB file", path);
-  memset(page + got, 0, sizeof page - (size_t)got);
-  meta_read(page, &m[0]);
-  if (m[0].magic_10 && !m[0].magic_09)
-    return fail(error, LODE_INCOMPATIBLE, "%s was written by LMDB 1.0, "
-                "whose files 0.9 can't read; move it with mdb_dump of 1.0 "
-                "and mdb_load of 0.9", path);
-  if (!m[0].magic_09)
-    return fail(error, LODE_NOT_A_STORE, "%s is not an LMDB file", path);
-  if (m[0].version != 1)
-    return fail(error, LODE_INCOMPATIBLE, "%s has LMDB's data format %u; "
-                "this build reads 1", path, (unsigned)m[0].version);
-  if (!meta_ok(&m[0]) ||
-      pread(fd, page, sizeof page, (off_t)m[0].page_size) !=
-      (ssize_t)sizeof page)
-    return fail(error, LODE_CORRUPT, "%s: its first page is damaged; "
-                "restore it from a backup", path);
-  meta_read(page, &m[1]);
-  if (fstat(fd, &st) != 0) /* again: it may have grown meanwhile */
-    return fail(error, LODE_IO, "%s: %s", path, strerror(errno));
-  return metas_check(m, (uint64_t)st.st_size, path, error);
-}
-
-lode_status files_probe (const files *f, lode_error *error) {
-  const struct timespec nap = { 0, 1000000 };
-  lode_status st = LODE_OK;
-  int fd = open(f->data, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0 && errno == ENOENT)
-    return LODE_ABSENT;
-  if (fd < 0 && errno == ENOTDIR)
-    return fail(error, LODE_NOT_A_STORE, "%s is a file: a store is a "
-                "directory (single_file = true opens one file)", f->base);
-  if (fd < 0)
-    return fail(error, LODE_IO, "%s: %s", f->data, strerror(errno));
-  for (int i = 0; i < 3; i++) { /* a writer may be at its meta page */
-    st = probe_open_file(fd, f->data, error);
-    if (st != LODE_CORRUPT)
-      break;
-    nanosleep(&nap, NULL);
-  }
-  close(fd);
-  return st;
-}
 
 bool files_unsafe (const files *f) {
 #if defined(__linux__)

@@ -376,6 +376,7 @@ static lode_status open_registered (const files *f, const lode_options *o,
   status = env_new(f, o, hooks, env, error);
   if (status != LODE_OK)
     return status;
+  lode_assert(*env != NULL);
   (*env)->device = st.st_dev;
   (*env)->inode = st.st_ino;
   (*env)->handles = 1;

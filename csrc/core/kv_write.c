@@ -260,18 +260,51 @@ static int replay (kv_txn *t) {
 
 /* Drops the whole chain. */
 static void chain_abort (kv_txn *t) {
-  if (t->txn != NULL)
+  if (t->levels[1].txn != NULL)
     mdb_txn_abort(t->levels[1].txn); /* its children with it */
-  t->txn = NULL;
+  t->txn = t->levels[1].txn = NULL;
+}
+
+/* Counts the levels that the log begins, the outermost included. */
+static unsigned log_levels (const kv_txn *t) {
+  unsigned n = 1;
+  size_t at = 0;
+  while (at < t->log.size) {
+    const unsigned char *p = t->log.data + at;
+    n += p[0] == LOG_BEGIN;
+    at += LOG_HEAD + (size_t)get_u32(p + 5) + get_u32(p + 9);
+  }
+  return n;
 }
 
 /*
-** LMDB has no room left: rolls everything back, grows the map, and does it
+** The innermost level needs more room than there is: it is lost, and the
+** levels around it are built again as they were before it.
+*/
+static lode_status lose_level (kv_txn *t, lode_status st) {
+  lode_error why = *t->error;
+  int rc = 0;
+  if (t->depth == 1)
+    return fail_at(t, 1, st);
+  t->log.size = t->levels[t->depth].mark;
+  lode_assert(log_levels(t) == t->depth - 1);
+  rc = replay(t);
+  if (rc != 0) {
+    chain_abort(t);
+    return fail_at(t, 1, txn_failure(t, rc));
+  }
+  t->txn = t->levels[t->depth].txn = NULL;
+  *t->error = why;
+  return fail_at(t, t->depth, st);
+}
+
+/*
+** LMDB has no room left: rolls everything back, makes room, and does it
 ** again, the last logged write included. For deletes the map may grow past
 ** the quota.
 */
 static lode_status grow_and_replay (kv_txn *t, bool deleting) {
-  lode_status st = LODE_OK;
+  lode_status st;
   int rc = MDB_MAP_FULL;
   for (int i = 0; rc == MDB_MAP_FULL && i < GROW_TRIES; i++) {
     chain_abort(t);
@@ -279,7 +312,7 @@ static lode_status grow_and_replay (kv_txn *t, bool deleting) {
     st = make_room(t, deleting);
     gate_enter(&t->env->gate);
     if (st != LODE_OK)
-      return fail_at(t, 1, st);
+      return lose_level(t, st);
     rc = replay(t);
   }
   if (rc == 0)
@@ -466,7 +499,7 @@ lode_status kv_write_begin (kv_txn *t, unsigned timeout) {
 
 /* The outermost has ended, one way or the other. */
 static void ended (kv_txn *t) {
-  t->txn = NULL;
+  t->txn = t->levels[1].txn = NULL;
   t->depth = 0;
   t->failed_depth = 0;
   lode_buffer_free(&t->log);
@@ -483,8 +516,7 @@ void kv_write_abort (kv_txn *t) {
     ended(t);
     return;
   }
-  if (t->txn != NULL)
-    t->txn = t->levels[t->depth - 1].txn;
+  t->txn = t->levels[1].txn != NULL ? t->levels[t->depth - 1].txn : NULL;
   if (t->failed_depth >= t->depth)
     t->failed_depth = 0;
   t->log.size = t->levels[t->depth].mark;
@@ -531,12 +563,12 @@ lode_status kv_write_commit (kv_txn *t) {
   if (t->depth > 1)
     return commit_inner(t);
   rc = mdb_txn_commit(t->txn);
-  t->txn = NULL;
+  t->txn = t->levels[1].txn = NULL;
   while (rc == MDB_MAP_FULL && t->logging && st == LODE_OK) {
     bool deleting = t->allowance || !log_adds(t);
     if ((st = grow_and_replay(t, deleting)) == LODE_OK) {
       rc = mdb_txn_commit(t->txn);
-      t->txn = NULL;
+      t->txn = t->levels[1].txn = NULL;
     }
   }
   if (st == LODE_OK && rc != 0)

@@ -36,8 +36,9 @@ local on_expression = weighted(set_steps.expressions)
 local world = {}
 world.__index = world
 
-local function open_store (path)
-  return lode.open(path, { durability = "os" })
+function world:open_store (suffix)
+  return lode.open(self.path .. suffix,
+    { durability = "os", map_size = self.map_size })
 end
 
 function world.new (seed, path)
@@ -47,6 +48,7 @@ function world.new (seed, path)
   local colliding = oracle.pool(r:keys(false), true)
   local self = setmetatable({ r = r, depth = 0, steps = 0, log = {},
     path = path }, world)
+  self.map_size = seed % 3 == 0 and 2 ^ 20 or nil -- must grow
   local function collection (kind, name, pool, options)
     return { kind = kind, name = name, options = options,
       m = oracle.new(pool), elsewhere = name == "third" }
@@ -66,9 +68,9 @@ end
 
 -- Opens the stores, and every collection in them.
 function world:open ()
-  self.store = open_store(self.path)
-  self.second = open_store(self.path)
-  self.other = open_store(self.path .. "-other")
+  self.store = self:open_store ""
+  self.second = self:open_store ""
+  self.other = self:open_store "-other"
   for _, c in ipairs(self.all) do self:handle(c) end
 end
 
@@ -157,6 +159,54 @@ function world:transaction ()
   end
 end
 
+-- Writes so much that a small map must grow, with savepoints before, around
+-- and after: what was done so far is done over by lode.
+function world:swell ()
+  if self.depth > 0 then return end
+  self:reopen() -- the map is as small again as it can be
+  local r, kept, mine = self.r, self:save(), {}
+  local c = self.dicts[r:int(2)]
+  local function write_large (size)
+    local i = r:int(c.m.pool.n)
+    c.d[c.m.pool.keys[i]] = ("large"):rep(size)
+    c.m:put(i, ("large"):rep(size))
+  end
+  local keeps = { r:one_in(2), r:one_in(2), not r:one_in(4) }
+  self:note "swell"
+  local function level (at)
+    local before = self:save()
+    local ok, e = pcall(self.store.transaction, self.store, function ()
+      self.depth = at
+      for _ = 1, r:int(8) do self:step() end
+      write_large(200)
+      if at < 3 then level(at + 1) end
+      self.depth = at
+      write_large(at == 2 and 60000 or 20)
+      for _ = 1, r:int(4) do self:step() end
+      self.depth = at - 1
+      if not keeps[4 - at] then error(mine) end
+    end)
+    if ok then return end
+    if e ~= mine then error(e, 0) end
+    self:restore(before)
+    self:note("swell undone, level " .. at)
+  end
+  level(1)
+  self:compare "swollen"
+  -- and away with it, so that the next one finds a small file's map
+  if r:one_in(2) then
+    self:restore(kept)
+    for _, d in ipairs(self.dicts) do
+      lode.dict.clear(d.d)
+      d.m = oracle.new(d.m.pool)
+    end
+    for _, s in ipairs { self.sets[1], self.sets[2] } do
+      lode.set.clear(s.d)
+      s.m = oracle.new(s.m.pool)
+    end
+  end
+end
+
 function world:snapshot ()
   self:note "snapshot"
   self.store:snapshot(function ()
@@ -233,6 +283,7 @@ function world:step ()
   if kind <= 30 then return self:clear() end
   if kind <= 32 then return self:copy() end
   if kind <= 35 then return self:reopen() end
+  if kind <= 40 and self.map_size then return self:swell() end
   if kind <= 75 then
     local step = r:pick(on_expression)
     local target = self.sets[r:int(self.depth == 0 and 3 or 2)]
