@@ -15,6 +15,7 @@ local layers = [[
   record
   gate
   files
+  probe
   writer
   kv  kv_env  kv_write
   catalog

@@ -128,6 +128,12 @@ typedef struct lode_atom { /* one scalar, or the mark of a tuple */
 lode_status lode_key_read (lode_slice *rest, bool *in_tuple,
                            lode_buffer *scratch, lode_atom *atom);
 
+/*
+** Whether an encoded key is one string; then that is in `string`: its own
+** bytes, as a string that is a whole key is never escaped.
+*/
+bool lode_key_as_string (lode_slice whole, lode_slice *string);
+
 /* }================================================================== */
 
 /* {==================================================================

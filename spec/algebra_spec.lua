@@ -358,6 +358,31 @@ describe("an expression", function ()
       assert.are.equal(4000, n)
     end)
 
+  it("is one pass in constant memory, however large its sets", function ()
+    local store = open()
+    local a, b = store:set "a", store:set "b"
+    for s, step in pairs { [a] = 2, [b] = 3 } do
+      local i = 0
+      set.add_many(s, function ()
+        i = i + step
+        if i <= 300000 then return i end
+      end)
+    end
+    collectgarbage()
+    collectgarbage()
+    local before, most, n = collectgarbage "count", 0, 0
+    for _ in set.each((a + b) - a * b) do
+      n = n + 1
+      if n % 20000 == 0 then
+        collectgarbage()
+        most = math.max(most, collectgarbage "count")
+      end
+    end
+    assert.are.equal(150000, n)
+    assert.is_true(most - before < 1024, most - before .. " KiB")
+    assert.are.equal(150000, #set.save(a ^ b, store, "c"))
+  end)
+
   it("save on a name that isn't a set's raises", function ()
     local a, b, store = pair()
     store:dict("d").x = 1

@@ -28,6 +28,10 @@ describe("the option map_size", function ()
 
   it("is halved until the system grants it", function ()
     local path = helper.path()
+    local limited = "ulimit -v 2000000; '" .. helper.interpreter .. "' "
+    local _, runs = helper.shell(limited .. "-e ''")
+    -- a sanitizer's own maps are larger than that
+    if not runs then return pending "nothing runs under ulimit -v" end
     local script = helper.path "script"
     local file = assert(io.open(script, "w"))
     file:write(("package.path, package.cpath = %q, %q\n"):format(
@@ -38,8 +42,8 @@ describe("the option map_size", function ()
       print(#d, store:stats().map_size < 2 ^ 32)
     ]])
     file:close()
-    local output, ok = helper.shell(("ulimit -v 2000000; '%s' '%s' '%s'")
-      :format(helper.interpreter, script, path))
+    local output, ok = helper.shell(("%s '%s' '%s'"):format(limited,
+      script, path))
     assert.is_true(ok, output)
     assert.are.equal("100\ttrue\n", output)
     assert.are.equal(100, #open({}, path):dict "d")

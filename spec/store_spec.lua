@@ -227,6 +227,50 @@ describe("the option readonly", function ()
     assert.are.equal(1, store:dict("d").a)
   end)
 
+  it("opens a store of another user", function ()
+    local _, is_root = helper.shell "test $(id -u) = 0 && setpriv true"
+    if not is_root then return pending "only root can become another" end
+    local store, path = open { mode = "0644" }
+    local d = store:dict "d"
+    d.a = 1
+    local script = helper.path "script"
+    local file = assert(io.open(script, "w"))
+    file:write(("package.path, package.cpath = %q, %q\n"):format(
+      package.path, package.cpath), [[
+      local lode = require "lode"
+      local path = ...
+      local _, e = pcall(lode.open, path)
+      print(e.code, (tostring(e):find(path, 1, true)) ~= nil)
+      local store = lode.open(path, { readonly = true })
+      print(store:dict("d").a, #lode.dict.totable(store:dict "d"))
+      print(select(2, pcall(function () store:dict("d").b = 2 end)).code)
+    ]])
+    file:close()
+    helper.shell(("chmod 755 '%s' '%s'; chmod 644 '%s' '%s'/*"):format(
+      path:match "^(.*)/", path, script, path))
+    for _ = 1, 2 do
+      local output = helper.shell(("setpriv --reuid=65534 --clear-groups"
+        .. " '%s' '%s' '%s'"):format(helper.interpreter, script, path))
+      assert.are.equal("IO\ttrue\n1\t0\nREADONLY\n", output)
+      store:close()
+    end
+  end)
+
+  it("stands beside a handle that writes", function ()
+    local store, path = open()
+    local d = store:dict "d"
+    local reader = open({ readonly = true }, path):dict "d"
+    d.a = 1
+    assert.are.equal(1, reader.a)
+    fails("READONLY", function () reader.a = 2 end)
+    d.a = 2
+    assert.are.equal(2, reader.a)
+    store:close()
+    local again = open({}, path):dict "d"
+    again.a = 3
+    assert.are.equal(3, reader.a)
+  end)
+
   it("sees what others write meanwhile", function ()
     local store, path = open()
     local d = store:dict "d"
@@ -327,6 +371,34 @@ describe("the option collections", function ()
   end)
 end)
 
+describe("the option readers", function ()
+  helper.watch()
+
+  it("is how many can pin a moment at once; then READERS_FULL", function ()
+    local store = open { readers = 6 }
+    local d = store:dict "d"
+    d.a = 1
+    assert.are.equal(6, store:stats().max_readers)
+    local walks = {}
+    local e = fails("READERS_FULL", function ()
+      for i = 1, 10 do
+        walks[i] = dict.pairs(d, { snapshot = true })
+        walks[i]()
+      end
+    end)
+    says(e, "readers")
+    assert.is_true(#walks >= 4)
+    for _, walk in ipairs(walks) do
+      for _ in walk do d.a = 2 end
+    end
+    assert.are.equal(1, d.a)
+    d.b = 1
+    for k in dict.pairs(d, { snapshot = true }) do
+      assert.is_not_nil(d[k])
+    end
+  end)
+end)
+
 describe("a file that is no store", function ()
   helper.watch()
 
@@ -393,6 +465,13 @@ describe("store:collections", function ()
     store:dict "archive"
     assert.are.same({ { "archive", "dict" }, { "staff", "set" },
       { "users", "dict" } }, helper.collect(true, store:collections()))
+  end)
+
+  it("lets collections go and come while it walks", function ()
+    local store = open()
+    for i = 1, 20 do store:dict("d" .. i) end
+    for name in store:collections() do assert.is_true(store:drop(name)) end
+    assert.are.same({}, helper.collect(true, store:collections()))
   end)
 
   it("takes any bytes as a name, and says what is no name", function ()

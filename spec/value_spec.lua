@@ -146,7 +146,7 @@ describe("values that can't be stored", function ()
 
   local bad = {
     { print, "value: a function can't be stored" },
-    { coroutine.create(print), "value: a thread can't be stored" },
+    { coroutine.create(function () end), "value: a thread can't be stored" },
     { io.stdout, "value: a userdata can't be stored" },
     { { print }, "value[1]: a function can't be stored" },
     { { cast = print }, "value.cast: a function can't be stored" },

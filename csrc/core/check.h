@@ -17,6 +17,9 @@
 /* Marks a path as rarely taken. */
 #define lode_unlikely(x) __builtin_expect(!!(x), 0)
 
+/* Asks the processor for the line of memory at `p`, which needn't exist. */
+#define lode_prefetch(p) __builtin_prefetch(p)
+
 /*
 ** As realloc; size 0 frees and gives NULL. NULL when there is no memory:
 ** then the block is as it was.

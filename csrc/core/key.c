@@ -340,6 +340,12 @@ lode_status lode_key_read (lode_slice *rest, bool *in_tuple,
   return LODE_OK;
 }
 
+bool lode_key_as_string (lode_slice whole, lode_slice *string) {
+  if (whole.size == 0 || whole.data[0] != TYPE_STRING) return false;
+  *string = slice_of(whole.data + 1, whole.size - 1);
+  return true;
+}
+
 lode_status key_type (lode_slice whole, lode_key_type *type) {
   bool in_tuple = false;
   lode_atom atom;
@@ -372,12 +378,6 @@ void key_store (lode_key *key, lode_slice hash,
     memcpy(tail, hash.data, n);
   }
   key->stored = slice_of(key->room, LODE_KEY_ROOM);
-}
-
-int key_compare (lode_slice stored_a, lode_slice whole_a,
-                 lode_slice stored_b, lode_slice whole_b) {
-  int c = slice_compare(stored_a, stored_b);
-  return c != 0 ? c : slice_compare(whole_a, whole_b);
 }
 
 size_t key_successor (lode_slice prefix, unsigned char *out) {

@@ -120,9 +120,12 @@ static lode_status dbs_settled (kv_txn *t) {
   return LODE_OK;
 }
 
-/* Opens a database that is not open yet. The mutex is held. */
+/*
+** Opens a database that is not open yet. The mutex is held. `resized`: it
+** failed because another process has grown the map.
+*/
 static lode_status dbs_add (kv_txn *t, lode_slice name, bool create,
-                            kv_db *db, kv_shape *shape) {
+                            kv_db *db, kv_shape *shape, bool *resized) {
   kv_env *env = t->env;
   kv_open_db *entry;
   unsigned flags = 0;
@@ -139,6 +142,7 @@ static lode_status dbs_add (kv_txn *t, lode_slice name, bool create,
   rc = dbs_ask(t, copy, create, db, &flags);
   if (rc == MDB_MAP_FULL && kv_make_room(t) == LODE_OK)
     rc = dbs_ask(t, copy, create, db, &flags);
+  *resized = rc == MDB_MAP_RESIZED;
   if (rc == 0 && t->depth > 0)
     st = kv_log_made(t, slice_of(copy, name.size + 1), *db);
   if (st != LODE_OK) {
@@ -167,13 +171,13 @@ static lode_status dbs_add (kv_txn *t, lode_slice name, bool create,
   return LODE_OK;
 }
 
-lode_status kv_db_open (kv_txn *t, lode_slice name, bool create, kv_db *db,
-                        kv_shape *shape) {
+/* kv_db_open in one try; `resized` as for dbs_add. */
+static lode_status dbs_open (kv_txn *t, lode_slice name, bool create,
+                             kv_db *db, kv_shape *shape, bool *resized) {
   kv_env *env = t->env;
   kv_open_db *entry;
   lode_status st = LODE_OK;
-  if (memchr(name.data, '\0', name.size) != NULL)
-    return LODE_ABSENT; /* LMDB's names end in 0 */
+  *resized = false;
   pthread_mutex_lock(&env->dbs_mutex);
   entry = dbs_find(env, name, db);
   if (entry != NULL)
@@ -181,10 +185,28 @@ lode_status kv_db_open (kv_txn *t, lode_slice name, bool create, kv_db *db,
   else if (t->txn != NULL && t->depth == 0)
     st = LODE_ABSENT; /* a snapshot sees those that were open before */
   else
-    st = dbs_add(t, name, create, db, shape);
+    st = dbs_add(t, name, create, db, shape, resized);
   if (st == LODE_OK)
     env->dbs[*db].uses++;
   pthread_mutex_unlock(&env->dbs_mutex);
+  return st;
+}
+
+lode_status kv_db_open (kv_txn *t, lode_slice name, bool create, kv_db *db,
+                        kv_shape *shape) {
+  bool resized = true;
+  lode_status st = LODE_OK;
+  if (memchr(name.data, '\0', name.size) != NULL)
+    return LODE_ABSENT; /* LMDB's names end in 0 */
+  for (int tries = 8; resized && tries > 0; tries--) {
+    st = dbs_open(t, name, create, db, shape, &resized);
+    if (resized) { /* a read takes the new map over, without the mutex */
+      lode_status read = kv_read_begin(t);
+      if (read != LODE_OK)
+        return read;
+      kv_read_end(t);
+    }
+  }
   return st;
 }
 

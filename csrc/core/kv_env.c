@@ -154,11 +154,20 @@ static int open_mapped (const files *f, const lode_options *o,
   }
 }
 
-/* LMDB knows the order of the main database once that has been opened. */
+/*
+** LMDB knows the order of the main database once that has been opened. The
+** map is widened where another process has grown the file since it was
+** mapped: nobody here looks at it yet.
+*/
 static int open_main (MDB_env *mdb) {
   MDB_txn *txn;
   MDB_dbi db;
-  int rc = mdb_txn_begin(mdb, NULL, MDB_RDONLY, &txn);
+  int tries = OPEN_TRIES, rc;
+  while ((rc = mdb_txn_begin(mdb, NULL, MDB_RDONLY, &txn)) ==
+           MDB_MAP_RESIZED && --tries > 0) {
+    if ((rc = mdb_env_set_mapsize(mdb, 0)) != 0)
+      return rc;
+  }
   if (rc != 0)
     return rc;
   rc = mdb_dbi_open(txn, NULL, 0, &db);

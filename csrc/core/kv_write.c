@@ -265,18 +265,6 @@ static void chain_abort (kv_txn *t) {
   t->txn = t->levels[1].txn = NULL;
 }
 
-/* Counts the levels that the log begins, the outermost included. */
-static unsigned log_levels (const kv_txn *t) {
-  unsigned n = 1;
-  size_t at = 0;
-  while (at < t->log.size) {
-    const unsigned char *p = t->log.data + at;
-    n += p[0] == LOG_BEGIN;
-    at += LOG_HEAD + (size_t)get_u32(p + 5) + get_u32(p + 9);
-  }
-  return n;
-}
-
 /*
 ** The innermost level needs more room than there is: it is lost, and the
 ** levels around it are built again as they were before it.
@@ -287,7 +275,6 @@ static lode_status lose_level (kv_txn *t, lode_status st) {
   if (t->depth == 1)
     return fail_at(t, 1, st);
   t->log.size = t->levels[t->depth].mark;
-  lode_assert(log_levels(t) == t->depth - 1);
   rc = replay(t);
   if (rc != 0) {
     chain_abort(t);

@@ -292,17 +292,11 @@ static lode_status leaf_seek_sorted (const merge *m, node *n,
   return st;
 }
 
-/* Moves a leaf to the first member not before `to`. */
-static lode_status leaf_seek (const merge *m, node *n, const scan_key *to) {
+/* Searches the first member not before `to` in a leaf that is behind it. */
+static lode_status leaf_search (const merge *m, node *n,
+                                const scan_key *to) {
   lode_value value;
-  lode_status st = LODE_OK;
-  for (int i = 0; i < NEAR && st == LODE_OK; i++) {
-    if (n->ended || compare(m, &n->key, to) >= 0)
-      return LODE_OK;
-    st = leaf_next(m, n);
-  }
-  if (st != LODE_OK || n->ended || compare(m, &n->key, to) >= 0)
-    return st;
+  lode_status st;
   if (m->by_whole)
     return leaf_seek_sorted(m, n, to);
   st = scan_seek(&n->scan, to);
@@ -312,6 +306,19 @@ static lode_status leaf_seek (const merge *m, node *n, const scan_key *to) {
   }
   n->ended = st == LODE_ABSENT;
   return n->ended ? LODE_OK : st;
+}
+
+/* Moves a leaf to the first member not before `to`. */
+static lode_status leaf_seek (const merge *m, node *n, const scan_key *to) {
+  lode_status st = LODE_OK;
+  for (int i = 0; i < NEAR && st == LODE_OK; i++) {
+    if (n->ended || compare(m, &n->key, to) >= 0)
+      return LODE_OK;
+    st = leaf_next(m, n);
+  }
+  if (st != LODE_OK || n->ended || compare(m, &n->key, to) >= 0)
+    return st;
+  return leaf_search(m, n, to);
 }
 
 /* }================================================================== */
@@ -324,6 +331,21 @@ static lode_status node_next (merge *m, unsigned i);
 
 /* Moves node `i` to its first member not before `to`. */
 static lode_status node_seek (merge *m, unsigned i, const scan_key *to);
+
+/*
+** Moves node `i`, which is before `to`, nearer to it: a leaf by one member,
+** not compared here, or by a search once `moves` of them were in vain.
+*/
+static lode_status node_approach (merge *m, unsigned i, const scan_key *to,
+                                  unsigned *moves) {
+  node *n = &m->nodes[i];
+  if (n->op != LODE_LEAF)
+    return node_seek(m, i, to);
+  if ((*moves)++ < NEAR)
+    return leaf_next(m, n);
+  *moves = 0;
+  return leaf_search(m, n, to);
+}
 
 /* Where the two operands stand: <0, 0, >0; one that has ended is last. */
 static int sides (const merge *m, const node *a, const node *b) {
@@ -353,13 +375,18 @@ static lode_status settle_either (merge *m, node *n) {
 
 static lode_status settle_both (merge *m, node *n) {
   node *a = &m->nodes[n->left], *b = &m->nodes[n->right];
+  unsigned moves = 0;
+  bool left = false;
   lode_status st = LODE_OK;
   while (st == LODE_OK && !a->ended && !b->ended) {
     int c = compare(m, &a->key, &b->key);
     if (c == 0)
       break;
-    st = c < 0 ? node_seek(m, n->left, &b->key)
-               : node_seek(m, n->right, &a->key);
+    if (left != (c < 0))
+      moves = 0;
+    left = c < 0;
+    st = left ? node_approach(m, n->left, &b->key, &moves)
+              : node_approach(m, n->right, &a->key, &moves);
   }
   n->ended = a->ended || b->ended;
   n->key = a->key;
@@ -368,12 +395,18 @@ static lode_status settle_both (merge *m, node *n) {
 
 static lode_status settle_difference (merge *m, node *n) {
   node *a = &m->nodes[n->left], *b = &m->nodes[n->right];
+  unsigned moves = 0;
   lode_status st = LODE_OK;
   while (st == LODE_OK && !a->ended && !b->ended) {
     int c = compare(m, &a->key, &b->key);
     if (c < 0)
       break;
-    st = c == 0 ? node_next(m, n->left) : node_seek(m, n->right, &a->key);
+    if (c == 0) {
+      moves = 0;
+      st = node_next(m, n->left);
+    }
+    else
+      st = node_approach(m, n->right, &a->key, &moves);
   }
   n->ended = a->ended;
   n->key = a->key;

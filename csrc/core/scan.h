@@ -25,8 +25,10 @@ typedef struct scan {
   kv_cursor *cursor;      /* null: the tree has none */
   scan_span span;
   bool started, past;     /* `past`: beyond the bound that comes first */
+  bool unbounded;         /* and there is no other, nor a prefix */
   scan_key key;           /* the present entry */
   lode_slice record;      /* and its record */
+  uintptr_t page;         /* number of the page that it stands on */
   lode_slice bucket;      /* what is left of a bucket, forwards */
   lode_buffer entries;    /* a bucket's entries, for going backwards */
   size_t left;            /* how many of them */

@@ -288,7 +288,7 @@ void lkey_push (lua_State *L, int self, const lcoll *c, lode_slice whole,
   lode_atom atom;
   lode_status status;
   bool in_tuple = false;
-  if (c->raw) {
+  if (c->raw || lode_key_as_string(whole, &whole)) {
     lua_pushlstring(L, (const char *)whole.data, whole.size);
     return;
   }

@@ -35,7 +35,8 @@ static void read_all (lua_State *L, int i, int self, const option *options,
                       void *out) {
   reading r = { L, NULL, 0, self, out };
   if (lua_isnoneornil(L, i)) return;
-  if (!lua_istable(L, i)) lerror_argument(L, i, "a table of options expected");
+  if (!lua_istable(L, i))
+    lerror_argument(L, i, "a table of options expected");
   luaL_checkstack(L, 16, NULL);
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_settop(L, r.value - 1)) {
     const option *o = options;
@@ -186,24 +187,31 @@ void loptions_open (lua_State *L, int i, int self, lode_options *o) {
 ** Serializers
 ** =================================================================== */
 
-/* [-0, +1, m] The serializer of this name, or nil and in its place why. */
+/*
+** [-0, +1, m] Pushes what lode.serializer has by this name. False: it has
+** none, and why not is pushed instead.
+*/
 static bool find_serializer (lua_State *L, const char *name) {
+  enum { FOUND = 1, WHY };
   int base = lua_gettop(L);
+  bool found = false, called;
   luaL_checkstack(L, 8, NULL);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "lode.serializer");
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_istable(L, -1)) {
+  called = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  if (called) {
     lua_getfield(L, -1, "named");
     lua_remove(L, -2);
     lua_pushstring(L, name);
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_istable(L, -1)) return true;
+    called = lua_pcall(L, 1, 2, 0) == LUA_OK;
+    found = called && lua_istable(L, base + FOUND);
   }
-  if (lua_isnil(L, -1)) {
-    lua_pushfstring(L, "no serializer is named '%s'", name);
-    lua_replace(L, base + 1);
+  if (found) lua_settop(L, base + FOUND);
+  else if (called) { /* nil and the reason */
+    lua_settop(L, base + WHY);
+    lua_remove(L, base + FOUND);
   }
-  lua_settop(L, base + 1);
-  return false;
+  return found;
 }
 
 /*

@@ -305,7 +305,8 @@ static int store_flush (lua_State *L) {
 static bool read_compact (lua_State *L, int i) {
   bool compact;
   if (lua_isnil(L, i)) return false;
-  if (!lua_istable(L, i)) lerror_argument(L, i, "a table of options expected");
+  if (!lua_istable(L, i))
+    lerror_argument(L, i, "a table of options expected");
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING ||
         strcmp(lua_tostring(L, -2), "compact") != 0) {

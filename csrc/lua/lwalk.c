@@ -116,7 +116,6 @@ enum { UP_WALK = 1, UP_COLL, UP_OVER }; /* upvalues of an iterator */
 /* [-n, +(1..2), v] */
 static int next_pair (lua_State *L) {
   lwalk *w = lua_touserdata(L, lua_upvalueindex(UP_WALK));
-  lua_settop(L, 0);
   if (lwalk_push_pair(L, w, lua_upvalueindex(UP_COLL))) return 2;
   lua_pushnil(L);
   return 1;
@@ -352,7 +351,7 @@ static int dict_page (lua_State *L) {
   lua_pushnil(L);
   lrange_take_plain(L, SELF, c, RANGE, &r);
   limit = r.range.limit == UINT64_MAX ? PAGE : r.range.limit;
-  if (limit == 0) lerror_argument(L, RANGE, "limit: a page has an entry");
+  if (limit == 0) lerror_argument(L, RANGE, "limit: a page has at least one entry");
   r.range.limit = limit + 1; /* the one past it is only looked at */
   w = lwalk_new(L, SELF, c, &r);
   lua_replace(L, WALK);

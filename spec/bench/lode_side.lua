@@ -212,6 +212,9 @@ end
 
 local jobs = {
   load = { open = open(loaded), step = load_step, once = true },
+  load_ascending = {
+    open = open(floor.ascending), step = append_step, once = true,
+  },
   load_tables = {
     open = open(loaded), step = load_tables_step, once = true,
   },

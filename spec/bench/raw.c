@@ -255,6 +255,7 @@ static void key_ascending (bench *b, char *key, size_t at) {
 
 static const job jobs[] = {
   {"load", NULL, load_step, key_loaded, true},
+  {"load_ascending", NULL, append_step, key_ascending, true},
   {"load_tables", NULL, load_tables_step, key_loaded, true},
   {"load_sets", NULL, load_sets_step, key_loaded, true},
   {"get", NULL, present_step, key_visited, false},

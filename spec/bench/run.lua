@@ -26,8 +26,9 @@ local LINE = "%-38s %4s %6s %8s %8s %8s %6s %8s  %s\n"
 -- before the job (fresh: before each round, as the job changes it). `floor`
 -- is the job of lode_side.lua that shows the cost without lode.
 -- A ratio is raw / lode, so more is better, with `least` as its target;
--- instructions, sizes and walks have a `most`. A row without a target is
--- there to be read.
+-- of a walk it is lode / floor, of a size lode / raw, and `most` its target,
+-- as for instructions and memory. A row without a target is there to be
+-- read.
 local rows = {
   { "d[k], 100-byte string", kind = "time", raw = "get", lode = "get",
     floor = "floor_get", store = "load", least = 0.52 },
@@ -47,11 +48,12 @@ local rows = {
     store = "load", least = 0.65 },
   { "dict.has, key that is there", kind = "time", raw = "get",
     lode = "has_present", store = "load", least = 0.65 },
-  { "walk: lode / pushing from memory", kind = "walk", raw = "walk",
-    lode = "walk", floor = "floor_walk", store = "load", most = 1.4 },
-  { "walk: lode / pushing from memory", kind = "walk", raw = "walk",
-    lode = "walk", floor = "floor_walk", store = "load", n = LARGE,
-    most = 1.4 },
+  { "walk, loaded in order", kind = "walk", raw = "walk", lode = "walk",
+    floor = "floor_walk", store = "load_ascending", most = 1.4 },
+  { "walk, loaded at random", kind = "walk", raw = "walk", lode = "walk",
+    floor = "floor_walk", store = "load", most = 1.4 },
+  { "walk, loaded at random", kind = "walk", raw = "walk", lode = "walk",
+    floor = "floor_walk", store = "load", n = LARGE, most = 1.4 },
   { "d[k] = v, own transaction", kind = "time", raw = "put", lode = "put",
     floor = "floor_put", store = "load", fresh = true },
   { "d[k] = v, own transaction", kind = "count", raw = "put", lode = "put",
@@ -62,7 +64,7 @@ local rows = {
     lode = "batch", store = "load", fresh = true, n = LARGE },
   { "put_many, ascending, from an iterator", kind = "time", raw = "append",
     lode = "append", n = LARGE, smaller = true, least = 0.40 },
-  { "put_many, from a table (no order)", kind = "time", raw = "append",
+  { "put_many, from a table, no order", kind = "time", raw = "load",
     lode = "append_table", n = LARGE, smaller = true },
   { "#(a * b), half shared, a member", kind = "time", raw = "merge",
     lode = "merge", store = "load_sets", least = 0.5 },

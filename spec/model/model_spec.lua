@@ -164,12 +164,14 @@ end
 function world:swell ()
   if self.depth > 0 then return end
   self:reopen() -- the map is as small again as it can be
-  local r, kept, mine = self.r, self:save(), {}
+  local r, mine, written = self.r, {}, {}
   local c = self.dicts[r:int(2)]
   local function write_large (size)
     local i = r:int(c.m.pool.n)
-    c.d[c.m.pool.keys[i]] = ("large"):rep(size)
-    c.m:put(i, ("large"):rep(size))
+    local value = ("large"):rep(size)
+    c.d[c.m.pool.keys[i]] = value
+    c.m:put(i, value)
+    written[i] = true
   end
   local keeps = { r:one_in(2), r:one_in(2), not r:one_in(4) }
   self:note "swell"
@@ -181,7 +183,7 @@ function world:swell ()
       write_large(200)
       if at < 3 then level(at + 1) end
       self.depth = at
-      write_large(at == 2 and 60000 or 20)
+      write_large(at == 2 and 60000 * r:int(8) or 20)
       for _ = 1, r:int(4) do self:step() end
       self.depth = at - 1
       if not keeps[4 - at] then error(mine) end
@@ -193,17 +195,10 @@ function world:swell ()
   end
   level(1)
   self:compare "swollen"
-  -- and away with it, so that the next one finds a small file's map
-  if r:one_in(2) then
-    self:restore(kept)
-    for _, d in ipairs(self.dicts) do
-      lode.dict.clear(d.d)
-      d.m = oracle.new(d.m.pool)
-    end
-    for _, s in ipairs { self.sets[1], self.sets[2] } do
-      lode.set.clear(s.d)
-      s.m = oracle.new(s.m.pool)
-    end
+  -- and away with what is large, which only takes time
+  for i in pairs(written) do
+    c.d[c.m.pool.keys[i]] = nil
+    c.m:put(i, nil)
   end
 end
 
