@@ -58,6 +58,8 @@ describe("store:backup", function ()
       assert.are.equal("writing", child:line())
       for i = 1, 5 do
         local copy = helper.path "copy"
+        local before = store:version()
+        while store:version() == before do end -- the child is at it
         store:backup(copy, options)
         local other = open({}, copy)
         local e = other:dict "d"

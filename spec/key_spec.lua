@@ -98,7 +98,8 @@ describe("keys", function ()
       local nested = { "a", { "b" } }
       local thread = coroutine.create(function () end)
       for _, key in ipairs { 0 / 0, print, io.stdout, thread, { x = 1 },
-        nested, { print }, { 0 / 0 }, { 1, nil, 3 }, { [2] = 1 }, { 1, x = 2 }, { io.stdout } } do
+        nested, { print }, { 0 / 0 }, { 1, nil, 3 }, { [2] = 1 },
+        { 1, x = 2 }, { io.stdout } } do
         local e = fails("BAD_KEY", function () d[key] = 1 end)
         says(e, "key")
         fails("BAD_KEY", dict.set, d, key, 1)

@@ -102,8 +102,7 @@ void hash_sip (const unsigned char key[HASH_SIZE], lode_slice data,
 ** CRC32C
 ** =================================================================== */
 
-typedef uint32_t (*crc_function) (uint32_t crc, const void *data,
-                                  size_t size);
+typedef uint32_t (*crc_function) (uint32_t crc, lode_slice a, lode_slice b);
 
 #define CRC_POLYNOMIAL 0x82F63B78u /* Castagnoli's, lowest bit first */
 
@@ -142,6 +141,11 @@ uint32_t hash_crc32c_table (uint32_t crc, const void *data, size_t size) {
   for (; size > 0; size--, p++)
     crc = crc >> 8 ^ crc_effect[0][*p ^ (crc & 0xFF)];
   return ~crc;
+}
+
+static uint32_t crc_table (uint32_t crc, lode_slice a, lode_slice b) {
+  crc = hash_crc32c_table(crc, a.data, a.size);
+  return hash_crc32c_table(crc, b.data, b.size);
 }
 
 /*
@@ -189,9 +193,9 @@ static inline uint16_t load2 (const unsigned char *p) {
 }
 
 CRC_HARDWARE
-static uint32_t crc_hardware (uint32_t crc, const void *data, size_t size) {
-  const unsigned char *p = data;
-  crc = ~crc;
+static inline uint32_t crc_state (uint32_t crc, lode_slice s) {
+  const unsigned char *p = s.data;
+  size_t size = s.size;
   for (; size >= 32; size -= 32, p += 32) {
     crc = crc_step8(crc, load8(p));
     crc = crc_step8(crc, load8(p + 8));
@@ -208,35 +212,45 @@ static uint32_t crc_hardware (uint32_t crc, const void *data, size_t size) {
     p += 2;
   }
   if (size & 1) crc = crc_step1(crc, *p);
-  return ~crc;
+  return crc;
+}
+
+CRC_HARDWARE
+static uint32_t crc_hardware (uint32_t crc, lode_slice a, lode_slice b) {
+  return ~crc_state(crc_state(~crc, a), b);
 }
 
 static crc_function crc_best (void) {
-  return crc_hardware_here() ? crc_hardware : hash_crc32c_table;
+  return crc_hardware_here() ? crc_hardware : crc_table;
 }
 
 #else
 
 static crc_function crc_best (void) {
-  return hash_crc32c_table;
+  return crc_table;
 }
 
 #endif
 
-static uint32_t crc_first (uint32_t crc, const void *data, size_t size);
+static uint32_t crc_first (uint32_t crc, lode_slice a, lode_slice b);
 
 static _Atomic(crc_function) crc_chosen = crc_first;
 
 /* Stands in until the first call, and chooses. Threads choose alike. */
-static uint32_t crc_first (uint32_t crc, const void *data, size_t size) {
+static uint32_t crc_first (uint32_t crc, lode_slice a, lode_slice b) {
   crc_function best = crc_best();
   atomic_store_explicit(&crc_chosen, best, memory_order_relaxed);
-  return best(crc, data, size);
+  return best(crc, a, b);
+}
+
+uint32_t hash_crc32c_both (uint32_t crc, lode_slice a, lode_slice b) {
+  crc_function f = atomic_load_explicit(&crc_chosen, memory_order_relaxed);
+  return f(crc, a, b);
 }
 
 uint32_t hash_crc32c (uint32_t crc, const void *data, size_t size) {
-  crc_function f = atomic_load_explicit(&crc_chosen, memory_order_relaxed);
-  return f(crc, data, size);
+  lode_slice all = { data, size }, none = { NULL, 0 };
+  return hash_crc32c_both(crc, all, none);
 }
 
 /* }================================================================== */

@@ -18,7 +18,10 @@ void hash_sip (const unsigned char key[HASH_SIZE], lode_slice data,
 */
 uint32_t hash_crc32c (uint32_t crc, const void *data, size_t size);
 
-/* The same, always by table. */
+/* The same over the bytes of `a` and then of `b`, in one call. */
+uint32_t hash_crc32c_both (uint32_t crc, lode_slice a, lode_slice b);
+
+/* hash_crc32c, always by table. */
 uint32_t hash_crc32c_table (uint32_t crc, const void *data, size_t size);
 
 /* Fills `out` with random bytes of the operating system. False: failed. */

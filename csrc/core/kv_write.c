@@ -107,7 +107,7 @@ static lode_status map_grow (kv_env *env, bool allowance, lode_error *e) {
                 "bytes; delete entries, or reopen it with a larger one",
                 env->name, (unsigned long long)env->max_size);
   st = kv_map_change(env, next, e);
-  if (st == LODE_OK && allowance)
+  if (st == LODE_OK && env->max_size != 0 && env->map_size > env->max_size)
     env->widened = true;
   return st;
 }

@@ -26,9 +26,7 @@ record_check record_check_of (uint32_t number, bool checksum) {
 /* The checksum of a record. */
 static inline uint32_t record_crc (const record_check *c, lode_slice whole,
                                    unsigned head, lode_slice payload) {
-  uint32_t crc = hash_crc32c(c->starts[head], whole.data, whole.size);
-  if (payload.size == 0) return crc; /* a set's member */
-  return hash_crc32c(crc, payload.data, payload.size);
+  return hash_crc32c_both(c->starts[head], whole, payload);
 }
 
 void record_write (unsigned char *out, const record_check *c,

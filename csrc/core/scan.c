@@ -270,14 +270,3 @@ lode_status scan_seek (scan *s, const scan_key *key) {
   s->started = s->past = s->unbounded = false;
   return scan_next(s);
 }
-
-lode_status scan_value (scan *s, lode_value *value) {
-  lode_status st;
-  if (s->coll->kept.raw) {
-    value->data = s->record;
-    value->codec = LODE_BYTES;
-    return LODE_OK;
-  }
-  st = record_read(&s->coll->check, s->key.whole, s->record, value);
-  return st == LODE_CORRUPT ? entry_damaged(s->coll) : st;
-}

@@ -47,6 +47,15 @@ lode_status scan_next (scan *s);
 /* Moves to the first entry not before `key` (behind it, in reverse). */
 lode_status scan_seek (scan *s, const scan_key *key);
 /* Opens the present entry's record, which compares its checksum. */
-lode_status scan_value (scan *s, lode_value *value);
+static inline lode_status scan_value (scan *s, lode_value *value) {
+  lode_status st;
+  if (s->coll->kept.raw) {
+    value->data = s->record;
+    value->codec = LODE_BYTES;
+    return LODE_OK;
+  }
+  st = record_read(&s->coll->check, s->key.whole, s->record, value);
+  return st == LODE_CORRUPT ? entry_damaged(s->coll) : st;
+}
 
 #endif

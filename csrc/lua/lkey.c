@@ -283,15 +283,12 @@ static void fail_bytes (lua_State *L, int self, lode_status status) {
                "a key's bytes are damaged" : "no memory for a key");
 }
 
-void lkey_push (lua_State *L, int self, const lcoll *c, lode_slice whole,
-                lode_buffer *text) {
+/* [-0, +1, v] Pushes a key that is more than a string. */
+static void push_atoms (lua_State *L, int self, lode_slice whole,
+                        lode_buffer *text) {
   lode_atom atom;
   lode_status status;
   bool in_tuple = false;
-  if (c->raw || lode_key_as_string(whole, &whole)) {
-    lua_pushlstring(L, (const char *)whole.data, whole.size);
-    return;
-  }
   status = lode_key_read(&whole, &in_tuple, text, &atom);
   if (status != LODE_OK) fail_bytes(L, self, status);
   push_atom(L, &atom);
@@ -303,6 +300,14 @@ void lkey_push (lua_State *L, int self, const lcoll *c, lode_slice whole,
     lua_rawseti(L, -2, at);
   }
   if (status != LODE_ABSENT) fail_bytes(L, self, status);
+}
+
+void lkey_push (lua_State *L, int self, const lcoll *c, lode_slice whole,
+                lode_buffer *text) {
+  lode_slice s = whole;
+  if (c->raw || lode_key_as_string(whole, &s))
+    lua_pushlstring(L, (const char *)s.data, s.size);
+  else push_atoms(L, self, whole, text);
 }
 
 void lkey_decode (lua_State *L, int self, const lcoll *c) {

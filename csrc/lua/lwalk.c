@@ -77,8 +77,7 @@ bool lwalk_step (lua_State *L, lwalk *w, int self, lode_slice *key,
   return false;
 }
 
-bool lwalk_push_key (lua_State *L, lwalk *w, int self) {
-  const lcoll *c = lua_touserdata(L, self);
+bool lwalk_push_key (lua_State *L, lwalk *w, const lcoll *c, int self) {
   lode_slice key;
   lode_value value;
   if (!lwalk_step(L, w, self, &key, &value)) return false;
@@ -88,8 +87,7 @@ bool lwalk_push_key (lua_State *L, lwalk *w, int self) {
   return true;
 }
 
-bool lwalk_push_pair (lua_State *L, lwalk *w, int self) {
-  const lcoll *c = lua_touserdata(L, self);
+bool lwalk_push_pair (lua_State *L, lwalk *w, const lcoll *c, int self) {
   lode_slice key;
   lode_value value;
   if (!lwalk_step(L, w, self, &key, &value)) return false;
@@ -116,7 +114,7 @@ enum { UP_WALK = 1, UP_COLL, UP_OVER }; /* upvalues of an iterator */
 /* [-n, +(1..2), v] */
 static int next_pair (lua_State *L) {
   lwalk *w = lua_touserdata(L, lua_upvalueindex(UP_WALK));
-  if (lwalk_push_pair(L, w, lua_upvalueindex(UP_COLL))) return 2;
+  if (lwalk_push_pair(L, w, w->coll, lua_upvalueindex(UP_COLL))) return 2;
   lua_pushnil(L);
   return 1;
 }
@@ -125,7 +123,8 @@ static int next_pair (lua_State *L) {
 static int next_key (lua_State *L) {
   lwalk *w = lua_touserdata(L, lua_upvalueindex(UP_WALK));
   lua_settop(L, 0);
-  if (!lwalk_push_key(L, w, lua_upvalueindex(UP_COLL))) lua_pushnil(L);
+  if (!lwalk_push_key(L, w, w->coll, lua_upvalueindex(UP_COLL)))
+    lua_pushnil(L);
   return 1;
 }
 
@@ -160,11 +159,13 @@ int lwalk_iterate (lua_State *L, lwalk_gives gives) {
   enum { OVER = 1, RANGE, LEAF };
   lrange range;
   lcoll *c;
+  lwalk *w;
   lua_settop(L, RANGE);
   c = lexpr_push_leaf(L, OVER);
   lrange_take(L, LEAF, c, RANGE, &range);
-  if (lhandle_test_coll(L, OVER) != NULL) lwalk_new(L, OVER, c, &range);
-  else lwalk_merge(L, OVER, &range);
+  if (lhandle_test_coll(L, OVER) != NULL) w = lwalk_new(L, OVER, c, &range);
+  else w = lwalk_merge(L, OVER, &range);
+  w->coll = c;
   lua_replace(L, RANGE);
   lua_settop(L, LEAF);
   lua_pushvalue(L, RANGE);
@@ -228,7 +229,7 @@ int lwalk_set__pairs (lua_State *L) {
 int lwalk_nearest (lua_State *L, int self, lcoll *c, const lrange *r) {
   lwalk *w = lwalk_new(L, self, c, r);
   int walk = lua_gettop(L);
-  bool found = lwalk_push_pair(L, w, self);
+  bool found = lwalk_push_pair(L, w, c, self);
   lwalk_close(w);
   lua_remove(L, walk);
   if (found) return 2;
@@ -286,14 +287,15 @@ static int member_at_end (lua_State *L, bool reverse) {
   enum { OVER = 1, LEAF };
   lrange r;
   lwalk *w;
+  const lcoll *c;
   lua_settop(L, OVER);
   check_operand(L);
-  lexpr_push_leaf(L, OVER);
+  c = lexpr_push_leaf(L, OVER);
   lrange_all(&r);
   r.range.reverse = reverse;
   r.range.limit = 1;
   w = lwalk_merge(L, OVER, &r);
-  if (!lwalk_push_key(L, w, LEAF)) lua_pushnil(L);
+  if (!lwalk_push_key(L, w, c, LEAF)) lua_pushnil(L);
   lwalk_close(w);
   return 1;
 }
@@ -351,12 +353,13 @@ static int dict_page (lua_State *L) {
   lua_pushnil(L);
   lrange_take_plain(L, SELF, c, RANGE, &r);
   limit = r.range.limit == UINT64_MAX ? PAGE : r.range.limit;
-  if (limit == 0) lerror_argument(L, RANGE, "limit: a page has at least one entry");
+  if (limit == 0)
+    lerror_argument(L, RANGE, "limit: a page has at least one entry");
   r.range.limit = limit + 1; /* the one past it is only looked at */
   w = lwalk_new(L, SELF, c, &r);
   lua_replace(L, WALK);
   lua_settop(L, WALK);
-  while ((uint64_t)n < limit && lwalk_push_pair(L, w, SELF)) {
+  while ((uint64_t)n < limit && lwalk_push_pair(L, w, c, SELF)) {
     lua_pushvalue(L, -2);
     lua_replace(L, LAST);
     lua_createtable(L, 2, 0);
@@ -385,7 +388,7 @@ static int dict_totable (lua_State *L) {
   lrange_all(&r);
   r.snapshot = true;
   w = lwalk_new(L, SELF, c, &r);
-  while (lwalk_push_pair(L, w, SELF)) lua_rawset(L, RESULT);
+  while (lwalk_push_pair(L, w, c, SELF)) lua_rawset(L, RESULT);
   lua_settop(L, RESULT);
   return 1;
 }
@@ -398,14 +401,15 @@ static int set_totable (lua_State *L) {
   enum { OVER = 1, LEAF, RESULT };
   lrange r;
   lwalk *w;
+  const lcoll *c;
   lua_settop(L, OVER);
   check_operand(L);
-  lexpr_push_leaf(L, OVER);
+  c = lexpr_push_leaf(L, OVER);
   lua_newtable(L);
   lrange_all(&r);
   r.snapshot = lexpr_one_store(L, OVER);
   w = lwalk_merge(L, OVER, &r);
-  while (lwalk_push_key(L, w, LEAF)) {
+  while (lwalk_push_key(L, w, c, LEAF)) {
     lua_pushboolean(L, true);
     lua_rawset(L, RESULT);
   }

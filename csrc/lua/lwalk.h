@@ -12,6 +12,7 @@ typedef struct lwalk {
   lode_walk *walk;  /* null: at its end, or closed */
   lode_buffer text; /* scratch for strings in tuples */
   bool stepping;    /* between a step and the end of pushing what it gave */
+  const lcoll *coll; /* an iterator's, which keeps it alive */
 } lwalk;
 
 typedef enum lwalk_gives { /* by one step of an iterator */
@@ -39,11 +40,14 @@ static inline void lwalk_done (lwalk *w) {
   w->stepping = false;
 }
 
-/* [-0, +1, v] Steps and pushes the key. False at the end: nothing pushed. */
-bool lwalk_push_key (lua_State *L, lwalk *w, int self);
+/*
+** [-0, +1, v] Steps and pushes the key, read as one of `c`, which stands at
+** `self`. False at the end: nothing pushed.
+*/
+bool lwalk_push_key (lua_State *L, lwalk *w, const lcoll *c, int self);
 
 /* [-0, +2, v] Steps and pushes key and value. */
-bool lwalk_push_pair (lua_State *L, lwalk *w, int self);
+bool lwalk_push_pair (lua_State *L, lwalk *w, const lcoll *c, int self);
 
 /*
 ** [-0, +4, v] Pushes what a generic `for` takes to walk the dict, set or

@@ -67,9 +67,10 @@ static int floor_visit (lua_State *L) { /* [-0, +1, v] */
 ** The floor of a walk
 ** =================================================================== */
 
-typedef struct memory { /* n entries, key and value side by side */
+typedef struct memory {
   size_t n, at;
-  char entries[];
+  char *entries; /* n of them, key and value side by side; not Lua's memory,
+                    whose size would change the collector's pace */
 } memory;
 
 #define ENTRY_SIZE (KEY_SIZE + VALUE_SIZE)
@@ -92,14 +93,30 @@ static int compare_keys (const void *a, const void *b) {
   return memcmp(a, b, KEY_SIZE);
 }
 
+static int memory__gc (lua_State *L) { /* [-0, +0, -] */
+  memory *m = lua_touserdata(L, 1);
+  free(m->entries);
+  m->entries = NULL;
+  return 0;
+}
+
+static const luaL_Reg memory_methods[] = {
+  {"__gc", memory__gc},
+  {NULL, NULL}
+};
+
 /* each(n) -> iterator, state: n entries in the order of their keys */
 static int floor_each (lua_State *L) { /* [-0, +2, v] */
   size_t n = (size_t)luaL_checkinteger(L, 1);
   lua_settop(L, 1);
   lua_pushcfunction(L, memory_next);
-  memory *m = lua_newuserdatauv(L, sizeof *m + n * ENTRY_SIZE, 0);
+  memory *m = lua_newuserdatauv(L, sizeof *m, 0);
+  memset(m, 0, sizeof *m);
+  luaL_newlib(L, memory_methods);
+  lua_setmetatable(L, -2);
+  m->entries = malloc(n * ENTRY_SIZE);
+  if (m->entries == NULL) return luaL_error(L, "floor: out of memory");
   m->n = n;
-  m->at = 0;
   for (size_t i = 0; i < n; i++) {
     entry_key(m->entries + i * ENTRY_SIZE, 0, i);
     entry_value(m->entries + i * ENTRY_SIZE + KEY_SIZE, i);

@@ -11,7 +11,8 @@
 
 local quick = os.getenv "LODE_BENCH" == "quick"
 local rounds = quick and 1 or tonumber(os.getenv "LODE_BENCH_ROUNDS" or 5)
-local root = os.getenv "LODE_BENCH_DIR" or "/dev/shm/lode-bench"
+local base = os.getenv "LODE_BENCH_DIR" or "/dev/shm"
+local root -- a directory of this run's own in it
 local lua = os.getenv "LUA" or arg[-1] or "lua5.4"
 
 local SIDES = {
@@ -232,8 +233,8 @@ local function wanted(row, has_valgrind)
 end
 
 local function main()
-  remove(root)
-  output_of("mkdir -p " .. quoted(root))
+  root = output_of("mktemp -d " .. quoted(base .. "/lode-bench.XXXXXX"))
+    :gsub("%s+$", "")
   local has_valgrind = pcall(output_of, "valgrind --version")
   if not has_valgrind then print "no valgrind: no instruction counts" end
   io.write(LINE:format("", "n", "", "raw C", "floor", "lode", "ratio",
@@ -250,5 +251,5 @@ local function main()
 end
 
 local ok, message = pcall(main)
-remove(root)
+if root then remove(root) end
 if not ok then error(message, 0) end
