@@ -49,6 +49,7 @@ else
   LUA_CFLAGS := $(or $(call packaged,--cflags,$(lua_names)), \
                   $(addprefix -I,$(firstword $(wildcard $(lua_places)))))
 endif
+LUA_LIBS = $(or $(call packaged,--libs,$(lua_names)),-llua$(LUA_VERSION))
 
 ifdef LMDB_DIR
   LMDB_INCDIR ?= $(LMDB_DIR)/include
@@ -102,6 +103,7 @@ dependencies = -MMD -MP -MT $@ -MF $@.d
 core := $(patsubst csrc/%.c,%.o,$(wildcard csrc/core/*.c))
 binding := $(patsubst csrc/%.c,%.o,$(wildcard csrc/lua/*.c))
 c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/test_*.c))
+lua_c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/lua_*.c))
 bench := $(patsubst spec/bench/%.c,build/bench/%,$(wildcard spec/bench/*.c))
 bench := $(patsubst %_lua,%_lua.so,$(bench))
 
@@ -117,10 +119,13 @@ $(OUT)/%.o: csrc/%.c $(OUT)/flags
 	$(COMPILE) $(dependencies) -c -o $@ $<
 
 .PHONY: c-tests
-c-tests: $(addprefix $(OUT)/,$(c_tests))
+c-tests: $(addprefix $(OUT)/,$(c_tests) $(lua_c_tests))
 
 $(OUT)/test_%: spec/c/test_%.c $(addprefix $(OUT)/,$(core))
 	$(COMPILE) $(dependencies) -o $@ $(filter %.c %.o,$^) $(LIBS)
+
+$(OUT)/lua_%: spec/c/lua_%.c $(addprefix $(OUT)/,$(core) $(binding))
+	$(COMPILE) $(dependencies) -o $@ $(filter %.c %.o,$^) $(LIBS) $(LUA_LIBS)
 
 # Of the benchmark's C files, NAME_lua.c is a Lua module, any other a program.
 .PHONY: bench-build

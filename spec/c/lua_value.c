@@ -4,22 +4,15 @@
 ** past the end of the bytes (each test value lies in a block of its own
 ** size, for a sanitizer), and memory that runs out at the n-th request.
 **
-** Unlike its neighbours it needs a Lua: build it with the include path and
-** the library of one, and csrc/lua/lpack.c and lunpack.c.
+** Unlike its neighbours it needs a Lua, and the binding.
 */
 #include "test.h"
 
 #include <lualib.h>
 
-#include "lua/lerror.h"
 #include "lua/lvalue.h"
 
-/* In place of the binding's: raises the text alone. */
-int lode_raise (lua_State *L, lode_status status, const char *text) {
-  (void)status;
-  lua_pushstring(L, text);
-  return lua_error(L);
-}
+int luaopen_lode_core (lua_State *L);
 
 /* {==================================================================
 ** A Lua whose n-th request for memory fails
@@ -40,6 +33,8 @@ static lua_State *open_lua (void) {
   lua_State *L = luaL_newstate();
   if (L == NULL) exit(2);
   luaL_openlibs(L);
+  lua_pushcfunction(L, luaopen_lode_core);
+  if (lua_pcall(L, 0, 0, 0) != 0) exit(2);
   memory.left = 0;
   memory.f = lua_getallocf(L, &memory.ud);
   lua_setallocf(L, counting, NULL);
