@@ -49,7 +49,7 @@ else
   LUA_CFLAGS := $(or $(call packaged,--cflags,$(lua_names)), \
                   $(addprefix -I,$(firstword $(wildcard $(lua_places)))))
 endif
-LUA_LIBS = $(or $(call packaged,--libs,$(lua_names)),-llua$(LUA_VERSION))
+LUA_LIBS = $(or $(call packaged,--libs,$(lua_names)),-llua$(LUA_VERSION)) -lm
 
 ifdef LMDB_DIR
   LMDB_INCDIR ?= $(LMDB_DIR)/include

@@ -16,20 +16,16 @@ supported_platforms = { "unix" }
 dependencies = { "lua >= 5.1, < 5.5" }
 external_dependencies = { LMDB = { header = "lmdb.h", library = "lmdb" } }
 
--- The Makefile finds the sources and knows how they are linked. "-O2 -fPIC"
--- is what LuaRocks puts in CFLAGS, unless its configuration says else.
+-- The Makefile finds the sources and knows how they are linked.
 build = {
   type = "make",
-  build_variables = {
+  variables = {
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
     LUA = "$(LUA)",
     LUA_INCDIR = "$(LUA_INCDIR)",
     LMDB_INCDIR = "$(LMDB_INCDIR)",
     LMDB_LIBDIR = "$(LMDB_LIBDIR)",
-  },
-  install_variables = {
-    LUA = "$(LUA)",
     INST_LUADIR = "$(LUADIR)",
     INST_LIBDIR = "$(LIBDIR)",
   },
