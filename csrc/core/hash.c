@@ -155,19 +155,19 @@ static uint32_t crc_table (uint32_t crc, lode_slice a, lode_slice b) {
 #if defined(__x86_64__)
 
 #define CRC_HARDWARE __attribute__((target("sse4.2")))
-#define crc_step8(crc, v) ((uint32_t)_mm_crc32_u64((crc), (v)))
-#define crc_step4(crc, v) _mm_crc32_u32((crc), (v))
-#define crc_step2(crc, v) _mm_crc32_u16((crc), (v))
-#define crc_step1(crc, v) _mm_crc32_u8((crc), (v))
+#define crc_step8(crc, v) _mm_crc32_u64((crc), (v))
+#define crc_step4(crc, v) _mm_crc32_u32((uint32_t)(crc), (v))
+#define crc_step2(crc, v) _mm_crc32_u16((uint32_t)(crc), (v))
+#define crc_step1(crc, v) _mm_crc32_u8((uint32_t)(crc), (v))
 #define crc_hardware_here() __builtin_cpu_supports("sse4.2")
 
 #elif defined(CRC_ARM)
 
 #define CRC_HARDWARE
-#define crc_step8(crc, v) __crc32cd((crc), (v))
-#define crc_step4(crc, v) __crc32cw((crc), (v))
-#define crc_step2(crc, v) __crc32ch((crc), (v))
-#define crc_step1(crc, v) __crc32cb((crc), (v))
+#define crc_step8(crc, v) __crc32cd((uint32_t)(crc), (v))
+#define crc_step4(crc, v) __crc32cw((uint32_t)(crc), (v))
+#define crc_step2(crc, v) __crc32ch((uint32_t)(crc), (v))
+#define crc_step1(crc, v) __crc32cb((uint32_t)(crc), (v))
 #define crc_hardware_here() 1
 
 #endif
@@ -192,8 +192,12 @@ static inline uint16_t load2 (const unsigned char *p) {
   return v;
 }
 
+/*
+** Takes `s` into the state, which stays in 64 bits (the upper ones zero):
+** cutting it to 32 at each step would cost as much time as the step.
+*/
 CRC_HARDWARE
-static inline uint32_t crc_state (uint32_t crc, lode_slice s) {
+static inline uint64_t crc_state (uint64_t crc, lode_slice s) {
   const unsigned char *p = s.data;
   size_t size = s.size;
   for (; size >= 32; size -= 32, p += 32) {
@@ -217,7 +221,8 @@ static inline uint32_t crc_state (uint32_t crc, lode_slice s) {
 
 CRC_HARDWARE
 static uint32_t crc_hardware (uint32_t crc, lode_slice a, lode_slice b) {
-  return ~crc_state(crc_state(~crc, a), b);
+  crc = ~crc;
+  return ~(uint32_t)crc_state(crc_state(crc, a), b);
 }
 
 static crc_function crc_best (void) {

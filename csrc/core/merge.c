@@ -26,7 +26,7 @@ typedef struct node {
   bool ended;
   bool last_both;        /* union and symmetric: both stand on `key` */
   bool from_right;       /* and which one does, when only one */
-  scan_key key;          /* the member it stands on */
+  const scan_key *key;   /* the member it stands on: a leaf's own */
   scan scan;             /* of a leaf */
   lode_buffer group;     /* of a leaf that sorts: scan_key of the group */
   lode_buffer bytes;     /* and their bytes */
@@ -185,7 +185,7 @@ static bool group_take (const merge *m, node *n) {
   size_t count = n->group.size / sizeof *keys;
   if (n->at == count)
     return false;
-  n->key = keys[m->reverse ? count - 1 - n->at : n->at];
+  n->key = &keys[m->reverse ? count - 1 - n->at : n->at];
   n->at++;
   return true;
 }
@@ -211,7 +211,7 @@ static lode_status leaf_next_sorted (const merge *m, node *n) {
   for (;;) {
     lode_status st = LODE_OK;
     while (group_take(m, n))
-      if (within(m, &n->key))
+      if (within(m, n->key))
         return LODE_OK;
     if (!n->pending)
       st = scan_member(n);
@@ -219,8 +219,8 @@ static lode_status leaf_next_sorted (const merge *m, node *n) {
     if (st != LODE_OK)
       return st;
     if (!in_group(&n->scan.key)) {
-      n->key = n->scan.key;
-      if (within(m, &n->key))
+      n->key = &n->scan.key;
+      if (within(m, n->key))
         return LODE_OK;
       continue;
     }
@@ -264,7 +264,7 @@ static lode_status leaf_next (const merge *m, node *n) {
     st = leaf_next_sorted(m, n);
   else {
     st = scan_member(n);
-    n->key = n->scan.key;
+    n->key = &n->scan.key;
   }
   n->ended = st == LODE_ABSENT;
   return n->ended ? LODE_OK : st;
@@ -287,7 +287,7 @@ static lode_status leaf_seek_sorted (const merge *m, node *n,
     n->pending = true;
     st = leaf_next(m, n);
   }
-  while (st == LODE_OK && !n->ended && compare(m, &n->key, to) < 0)
+  while (st == LODE_OK && !n->ended && compare(m, n->key, to) < 0)
     st = leaf_next(m, n);
   return st;
 }
@@ -301,7 +301,7 @@ static lode_status leaf_search (const merge *m, node *n,
     return leaf_seek_sorted(m, n, to);
   st = scan_seek(&n->scan, to);
   if (st == LODE_OK) {
-    n->key = n->scan.key;
+    n->key = &n->scan.key;
     st = scan_value(&n->scan, &value);
   }
   n->ended = st == LODE_ABSENT;
@@ -312,11 +312,11 @@ static lode_status leaf_search (const merge *m, node *n,
 static lode_status leaf_seek (const merge *m, node *n, const scan_key *to) {
   lode_status st = LODE_OK;
   for (int i = 0; i < NEAR && st == LODE_OK; i++) {
-    if (n->ended || compare(m, &n->key, to) >= 0)
+    if (n->ended || compare(m, n->key, to) >= 0)
       return LODE_OK;
     st = leaf_next(m, n);
   }
-  if (st != LODE_OK || n->ended || compare(m, &n->key, to) >= 0)
+  if (st != LODE_OK || n->ended || compare(m, n->key, to) >= 0)
     return st;
   return leaf_search(m, n, to);
 }
@@ -351,7 +351,7 @@ static lode_status node_approach (merge *m, unsigned i, const scan_key *to,
 static int sides (const merge *m, const node *a, const node *b) {
   if (a->ended || b->ended)
     return a->ended - b->ended;
-  return compare(m, &a->key, &b->key);
+  return compare(m, a->key, b->key);
 }
 
 /* Union: the lesser one; symmetric: where just one stands. */
@@ -379,14 +379,14 @@ static lode_status settle_both (merge *m, node *n) {
   bool left = false;
   lode_status st = LODE_OK;
   while (st == LODE_OK && !a->ended && !b->ended) {
-    int c = compare(m, &a->key, &b->key);
+    int c = compare(m, a->key, b->key);
     if (c == 0)
       break;
     if (left != (c < 0))
       moves = 0;
     left = c < 0;
-    st = left ? node_approach(m, n->left, &b->key, &moves)
-              : node_approach(m, n->right, &a->key, &moves);
+    st = left ? node_approach(m, n->left, b->key, &moves)
+              : node_approach(m, n->right, a->key, &moves);
   }
   n->ended = a->ended || b->ended;
   n->key = a->key;
@@ -398,7 +398,7 @@ static lode_status settle_difference (merge *m, node *n) {
   unsigned moves = 0;
   lode_status st = LODE_OK;
   while (st == LODE_OK && !a->ended && !b->ended) {
-    int c = compare(m, &a->key, &b->key);
+    int c = compare(m, a->key, b->key);
     if (c < 0)
       break;
     if (c == 0) {
@@ -406,7 +406,7 @@ static lode_status settle_difference (merge *m, node *n) {
       st = node_next(m, n->left);
     }
     else
-      st = node_approach(m, n->right, &a->key, &moves);
+      st = node_approach(m, n->right, a->key, &moves);
   }
   n->ended = a->ended;
   n->key = a->key;
@@ -441,7 +441,7 @@ static lode_status node_next (merge *m, unsigned i) {
 static lode_status node_seek (merge *m, unsigned i, const scan_key *to) {
   node *n = &m->nodes[i];
   lode_status st;
-  if (n->ended || compare(m, &n->key, to) >= 0)
+  if (n->ended || compare(m, n->key, to) >= 0)
     return LODE_OK;
   if (n->op == LODE_LEAF)
     return leaf_seek(m, n, to);
@@ -517,7 +517,7 @@ static void merge_free (merge *m) {
 }
 
 /* The next member; ABSENT at the end. */
-static lode_status merge_next (merge *m, scan_key *key) {
+static lode_status merge_next (merge *m, const scan_key **key) {
   node *root = &m->nodes[m->size - 1];
   lode_status st = LODE_OK;
   if (m->moved && !root->ended)
@@ -543,7 +543,7 @@ static lode_status source_open (lode_walk *w, const scan_span *span) {
   return merge_start(m, span);
 }
 
-static lode_status source_next (lode_walk *w, scan_key *key,
+static lode_status source_next (lode_walk *w, const scan_key **key,
                                 lode_value *value) {
   value->data = slice_of(NULL, 0);
   value->codec = LODE_NOTHING;
@@ -599,7 +599,7 @@ lode_status lode_merge_count (const lode_term *terms, size_t n,
                               uint64_t *count) {
   scan_span all;
   uint64_t found = 0;
-  scan_key key;
+  const scan_key *key;
   merge *m;
   lode_status st = merge_make(terms, n, &m);
   if (st != LODE_OK)

@@ -156,36 +156,44 @@ static lode_status bucket_begin (scan *s) {
 #define PAGE 4096 /* bytes; larger pages are asked for in parts */
 #define LINE 64   /* bytes that the processor fetches at once */
 
+static void ask_for_page (uintptr_t page) {
+  for (size_t at = 0; at < PAGE; at += LINE)
+    lode_prefetch((const void *)(page * PAGE + at));
+}
+
 /*
-** Asks for the whole page that `key` is the first of to be read. Entries
-** lie in it in the order of their writing, which no processor foresees:
-** asking spares a walk a fifth of its time, more when pages are scattered.
+** Asks for the whole page that `key` is the first of to be read, and for
+** the one beside it where pages follow each other, as after a load in
+** order. Entries lie in a page in the order of their writing, which no
+** processor foresees: asking spares a walk a fifth of its time.
 */
 static inline void expect_page (scan *s, lode_slice key) {
-  uintptr_t page = (uintptr_t)key.data / PAGE;
-  if (lode_unlikely(page != s->page)) {
-    const unsigned char *start = key.data - (uintptr_t)key.data % PAGE;
-    for (size_t at = 0; at < PAGE; at += LINE)
-      lode_prefetch(start + at);
+  uintptr_t page = (uintptr_t)key.data / PAGE, last = s->page;
+  if (lode_unlikely(page != last)) {
+    ask_for_page(page);
+    if (page == last + 1 || page == last - 1)
+      ask_for_page(page + (page - last));
     s->page = page;
   }
 }
 
 /* The next entry, whatever the bounds. */
-static lode_status advance (scan *s) {
+static inline lode_status advance (scan *s) {
+  lode_slice stored;
   lode_status st;
   if (s->bucket.size > 0 || s->left > 0)
     return bucket_take(s);
   st = move(s, &s->key.stored, &s->record);
   if (lode_unlikely(st != LODE_OK))
     return st;
-  expect_page(s, s->key.stored);
-  if (lode_unlikely(key_stored_is_long(s->key.stored) &&
-                    !s->coll->kept.raw)) {
+  /* As a whole it can't be loaded at once: its parts were just stored. */
+  stored = slice_of(s->key.stored.data, s->key.stored.size);
+  expect_page(s, stored);
+  if (lode_unlikely(key_stored_is_long(stored) && !s->coll->kept.raw)) {
     st = bucket_begin(s);
     return st == LODE_OK ? bucket_take(s) : st;
   }
-  s->key.whole = s->key.stored;
+  s->key.whole = stored;
   return LODE_OK;
 }
 

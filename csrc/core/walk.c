@@ -127,24 +127,24 @@ static lode_status page_add (lode_walk *w, const scan_key *key,
 }
 
 /* What comes next begins behind `last`. */
-static lode_status move_on (lode_walk *w, scan_key *last) {
+static lode_status move_on (lode_walk *w, scan_key last) {
   lode_buffer *b = w->span.reverse ? &w->high : &w->low;
-  lode_status st = keep_key(b, last);
+  lode_status st = keep_key(b, &last);
   if (st != LODE_OK)
     return no_memory(w->store);
   if (w->span.reverse) {
-    w->span.high = *last;
+    w->span.high = last;
     w->span.high_open = true;
   }
   else {
-    w->span.low = *last;
+    w->span.low = last;
     w->span.low_open = true;
   }
   return LODE_OK;
 }
 
 static lode_status fill_open (lode_walk *w) {
-  scan_key key, last = { { NULL, 0 }, { NULL, 0 } };
+  const scan_key *key = NULL;
   lode_value value;
   lode_status st = LODE_OK;
   size_t most = w->page_entries, n = 0;
@@ -152,10 +152,9 @@ static lode_status fill_open (lode_walk *w) {
     most = (size_t)w->left;
   while (n < most && w->page.size < PAGE_BYTES &&
          (st = w->source->next(w, &key, &value)) == LODE_OK) {
-    st = page_add(w, &key, &value);
+    st = page_add(w, key, &value);
     if (st != LODE_OK)
       return st;
-    last = key;
     n++;
   }
   if (st == LODE_ABSENT)
@@ -165,7 +164,7 @@ static lode_status fill_open (lode_walk *w) {
   w->left -= n;
   if (w->left == 0)
     w->ended = true;
-  return n > 0 && !w->ended ? move_on(w, &last) : LODE_OK;
+  return n > 0 && !w->ended ? move_on(w, *key) : LODE_OK;
 }
 
 static lode_status fill (lode_walk *w) {
@@ -233,13 +232,13 @@ static lode_status coll_open (lode_walk *w, const scan_span *span) {
   return st == LODE_OK ? scan_open(&o->scan, o->coll, t, span) : st;
 }
 
-static lode_status coll_next (lode_walk *w, scan_key *key,
+static lode_status coll_next (lode_walk *w, const scan_key **key,
                               lode_value *value) {
   scan *s = &((over_coll *)w->data)->scan;
   lode_status st = scan_next(s);
   if (st != LODE_OK)
     return st;
-  *key = s->key;
+  *key = &s->key;
   return scan_value(s, value);
 }
 
@@ -373,11 +372,11 @@ static lode_status delete_page (lode_walk *w, lode_coll *c, uint64_t *n) {
 }
 
 /* As coll_next, but the value is the key as it stands in the tree. */
-static lode_status keys_next (lode_walk *w, scan_key *key,
+static lode_status keys_next (lode_walk *w, const scan_key **key,
                               lode_value *value) {
   scan *s = &((over_coll *)w->data)->scan;
   lode_status st = scan_next(s);
-  *key = s->key;
+  *key = &s->key;
   value->codec = LODE_NOTHING;
   value->data = s->key.stored.data == s->key.whole.data
                 ? slice_of(NULL, 0) : s->key.stored;

@@ -13,8 +13,8 @@
 typedef struct walk_source { /* where the entries of a walk come from */
   /* Opens the views and moves to the first entry of the span. */
   lode_status (*open)(lode_walk *w, const scan_span *span);
-  /* The next entry. ABSENT at the end. */
-  lode_status (*next)(lode_walk *w, scan_key *key, lode_value *value);
+  /* The next entry, its key good until the next call. ABSENT at the end. */
+  lode_status (*next)(lode_walk *w, const scan_key **key, lode_value *value);
   /* Closes what `open` opened, whether or not it was done. */
   void (*close)(lode_walk *w);
   /* Frees what the source has allocated with the walk. */

@@ -304,9 +304,9 @@ static void push_atoms (lua_State *L, int self, lode_slice whole,
 
 void lkey_push (lua_State *L, int self, const lcoll *c, lode_slice whole,
                 lode_buffer *text) {
-  lode_slice s = whole;
-  if (c->raw || lode_key_as_string(whole, &s))
-    lua_pushlstring(L, (const char *)s.data, s.size);
+  if (c->raw) {
+    lua_pushlstring(L, (const char *)whole.data, whole.size);
+  }
   else push_atoms(L, self, whole, text);
 }
 

@@ -77,11 +77,29 @@ bool lwalk_step (lua_State *L, lwalk *w, int self, lode_slice *key,
   return false;
 }
 
+/* [-0, +1, v] Pushes a key: strings, the common ones, right here. */
+static inline void push_key (lua_State *L, lwalk *w, const lcoll *c,
+                             int self, lode_slice key) {
+  lode_slice s;
+  if (!c->raw && lode_key_as_string(key, &s))
+    lua_pushlstring(L, (const char *)s.data, s.size);
+  else lkey_push(L, self, c, key, &w->text);
+}
+
+/* [-0, +1, v] Pushes a value: strings right here, as keys. */
+static inline void push_value (lua_State *L, int self,
+                               const lode_value *value) {
+  if (value->codec == LODE_BYTES) {
+    lua_pushlstring(L, (const char *)value->data.data, value->data.size);
+  }
+  else lentry_push_plain(L, self, value);
+}
+
 bool lwalk_push_key (lua_State *L, lwalk *w, const lcoll *c, int self) {
   lode_slice key;
   lode_value value;
   if (!lwalk_step(L, w, self, &key, &value)) return false;
-  lkey_push(L, self, c, key, &w->text);
+  push_key(L, w, c, self, key);
   lwalk_done(w);
   lkey_decode(L, self, c);
   return true;
@@ -91,8 +109,8 @@ bool lwalk_push_pair (lua_State *L, lwalk *w, const lcoll *c, int self) {
   lode_slice key;
   lode_value value;
   if (!lwalk_step(L, w, self, &key, &value)) return false;
-  lkey_push(L, self, c, key, &w->text);
-  lentry_push_plain(L, self, &value);
+  push_key(L, w, c, self, key);
+  push_value(L, self, &value);
   lwalk_done(w);
   if (value.codec == LODE_SERIALIZED) lentry_decode(L, self, value.codec);
   if (c->key_callbacks) {
@@ -138,7 +156,7 @@ static int next_value (lua_State *L) {
     lua_pushnil(L);
     return 1;
   }
-  lentry_push_plain(L, lua_upvalueindex(UP_COLL), &value);
+  push_value(L, lua_upvalueindex(UP_COLL), &value);
   lwalk_done(w);
   lentry_decode(L, lua_upvalueindex(UP_COLL), value.codec);
   return 1;

@@ -2,6 +2,7 @@
 --
 --   make bench                      some minutes
 --   LODE_BENCH=quick make bench     10^5 entries only, one round: for CI
+--   LODE_BENCH_ONLY=walk make bench the rows whose name has this in it
 --
 -- Each side is a process of its own (raw.c, lode_side.lua); the two take
 -- turns, round by round, and what counts is the median of the rounds'
@@ -11,6 +12,7 @@
 
 local quick = os.getenv "LODE_BENCH" == "quick"
 local rounds = quick and 1 or tonumber(os.getenv "LODE_BENCH_ROUNDS" or 5)
+local only = os.getenv "LODE_BENCH_ONLY"
 local base = os.getenv "LODE_BENCH_DIR" or "/dev/shm"
 local root -- a directory of this run's own in it
 local lua = os.getenv "LUA" or arg[-1] or "lua5.4"
@@ -80,8 +82,11 @@ local function quoted(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
+local round = 0
+
 -- The output of a command, which must end well.
 local function output_of(command)
+  command = "LODE_BENCH_ROUND=" .. round .. " " .. command
   local pipe = assert(io.popen(command .. " 2>&1; echo status $?"))
   local text = pipe:read "*a"
   pipe:close()
@@ -207,9 +212,9 @@ local function run(row)
   local n = row.n or SMALL
   if quick then n = math.min(n, SMALL) end
   local raws, lodes, floors, results = {}, {}, {}, {}
-  for round = 1, REPEATED[row.kind] and rounds or 1 do
-    raws[round], lodes[round], floors[round], results[round] =
-      kinds[row.kind](row, n)
+  for i = 1, REPEATED[row.kind] and rounds or 1 do
+    round = i
+    raws[i], lodes[i], floors[i], results[i] = kinds[row.kind](row, n)
   end
   local result = median(results)
   local ratio = result
@@ -229,6 +234,7 @@ end
 -- same is worth a look on fewer.
 local function wanted(row, has_valgrind)
   if row.kind == "count" and not has_valgrind then return false end
+  if only and not row[1]:find(only, 1, true) then return false end
   return not (quick and row.n == LARGE and not row.smaller)
 end
 
