@@ -308,10 +308,19 @@ static lode_status grow_and_replay (kv_txn *t, bool deleting) {
   return fail_at(t, 1, txn_failure(t, rc));
 }
 
+/*
+** Whether a write may go past the quota: deletes, and the records that the
+** room above keeps of them.
+*/
+static bool is_allowed (const kv_env *env, log_op op, kv_db db) {
+  bool adds = op == LOG_PUT || op == LOG_APPEND || op == LOG_MAKE;
+  return !adds || db == KV_MAIN || (db == env->catalog && db != 0);
+}
+
 /* One write: logged where the map is near its end, done, mended. */
 static lode_status write (kv_txn *t, log_op op, kv_db db, lode_slice key,
                           lode_slice value) {
-  bool deleting = op == LOG_DELETE || op == LOG_CLEAR || op == LOG_REMOVE;
+  bool deleting = is_allowed(t->env, op, db);
   lode_status st = kv_usable(t);
   size_t before = t->log.size;
   int rc;
@@ -319,7 +328,7 @@ static lode_status write (kv_txn *t, log_op op, kv_db db, lode_slice key,
     return st;
   lode_assert(t->depth > 0);
   if (t->logging) {
-    if (t->allowance && !deleting && op != LOG_MAKE)
+    if (t->allowance && !deleting)
       return fail_at(t, t->depth, fail(t->error, LODE_FULL, "%s is full: "
              "its quota (max_size) is %llu bytes; delete entries, or reopen "
              "it with a larger one", t->env->name,
@@ -532,7 +541,7 @@ static bool log_adds (const kv_txn *t) {
   size_t at = 0;
   while (at < t->log.size) {
     const unsigned char *p = t->log.data + at;
-    if (p[0] == LOG_PUT || p[0] == LOG_APPEND || p[0] == LOG_MAKE)
+    if (!is_allowed(t->env, (log_op)p[0], get_u32(p + 1)))
       return true;
     at += LOG_HEAD + (size_t)get_u32(p + 5) + get_u32(p + 9);
   }

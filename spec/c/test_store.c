@@ -168,7 +168,7 @@ static void growth (void) {
 static void quota (void) {
   lode_options o;
   lode_store *s;
-  lode_coll *c;
+  lode_coll *c, *other;
   unsigned char big[3000];
   lode_stats stats;
   lode_status st = LODE_OK;
@@ -197,7 +197,14 @@ static void quota (void) {
   expect(st == LODE_FULL);
   expect(lode_commit(s) == LODE_FULL);
   expect(len_of(c) == n - 50);
-  expect(lode_clear(c, &removed) == LODE_OK && removed == n - 50);
+  other = scratch_coll(s, "other", LODE_DICT); /* it takes little */
+  for (i = 0, st = LODE_OK; st == LODE_OK && i < 10000; i++)
+    st = put_integer(c, -i, slice_of(big, sizeof big));
+  expect(st == LODE_FULL);
+  lode_coll_close(other);
+  expect(lode_drop(s, test_text("other")) == LODE_OK);
+  n = len_of(c);
+  expect(lode_clear(c, &removed) == LODE_OK && removed == n);
   for (i = 0; i < 100; i++)
     expect(put_integer(c, i, slice_of(big, sizeof big)) == LODE_OK);
   lode_coll_close(c);
