@@ -177,7 +177,8 @@ static void quota (void) {
   lode_range half = { .limit = 100 };
   memset(big, 'x', sizeof big);
   lode_options_init(&o);
-  o.max_size = 1 << 20;
+  o.max_size = 8 << 20;
+  o.durability = LODE_OS;
   s = scratch_open("quota", &o);
   c = scratch_coll(s, "d", LODE_DICT);
   for (i = 0; st == LODE_OK && i < 10000; i++)
@@ -198,13 +199,21 @@ static void quota (void) {
   expect(lode_commit(s) == LODE_FULL);
   expect(len_of(c) == n - 50);
   other = scratch_coll(s, "other", LODE_DICT); /* it takes little */
-  for (i = 0, st = LODE_OK; st == LODE_OK && i < 10000; i++)
-    st = put_integer(c, -i, slice_of(big, sizeof big));
-  expect(st == LODE_FULL);
+  for (size_t size = sizeof big, at = 0; size > 0; size /= 8) {
+    for (st = LODE_OK; st == LODE_OK; at++) /* to the last page */
+      st = put_integer(c, -(int64_t)at, slice_of(big, size));
+    expect(st == LODE_FULL);
+  }
   lode_coll_close(other);
   expect(lode_drop(s, test_text("other")) == LODE_OK);
   n = len_of(c);
   expect(lode_clear(c, &removed) == LODE_OK && removed == n);
+  for (i = 0, st = LODE_OK; st == LODE_OK; i++)
+    st = put_integer(c, i, slice_of(big, sizeof big));
+  expect(st == LODE_FULL && i > 100);
+  lode_coll_close(c);
+  expect(lode_drop(s, test_text("d")) == LODE_OK);
+  c = scratch_coll(s, "d", LODE_DICT);
   for (i = 0; i < 100; i++)
     expect(put_integer(c, i, slice_of(big, sizeof big)) == LODE_OK);
   lode_coll_close(c);
