@@ -340,12 +340,6 @@ lode_status lode_key_read (lode_slice *rest, bool *in_tuple,
   return LODE_OK;
 }
 
-bool lode_key_as_string (lode_slice whole, lode_slice *string) {
-  if (whole.size == 0 || whole.data[0] != TYPE_STRING) return false;
-  *string = slice_of(whole.data + 1, whole.size - 1);
-  return true;
-}
-
 lode_status key_type (lode_slice whole, lode_key_type *type) {
   bool in_tuple = false;
   lode_atom atom;

@@ -33,7 +33,7 @@
 #include "bytes.h"
 #include "hash.h"
 
-#define KEY_STRING 0x07 /* the first byte of a string */
+#define KEY_STRING LODE_KEY_TEXT /* the first byte of a string */
 #define KEY_PREFIX ((size_t)(LODE_KEY_ROOM - HASH_SIZE)) /* 464 */
 
 static inline bool key_stored_is_long (lode_slice stored) {

@@ -51,16 +51,19 @@ int lwalk__gc (lua_State *L) {
   return 0;
 }
 
-/* [-0, +0, v] */
-static void fail_step (lua_State *L, lwalk *w, int self,
-                       lode_status status) {
-  lode_store *store = lode_walk_store(w->walk);
-  lhandle_fail(L, self, 0, status,
-               store == NULL ? NULL : lode_store_error(store)->text);
+/* [-0, +0, v] After a step that gave nothing: the end, or a failure. */
+static void end_step (lua_State *L, lwalk *w, int self,
+                      lode_status status) {
+  if (status != LODE_ABSENT) {
+    lode_store *store = lode_walk_store(w->walk);
+    lhandle_fail(L, self, 0, status,
+                 store == NULL ? NULL : lode_store_error(store)->text);
+  }
+  lwalk_close(w);
 }
 
-bool lwalk_step (lua_State *L, lwalk *w, int self, lode_slice *key,
-                 lode_value *value) {
+static inline bool step (lua_State *L, lwalk *w, int self, lode_slice *key,
+                         lode_value *value) {
   lode_status status;
   if (w->walk == NULL) return false;
   if (w->stepping) {
@@ -68,13 +71,14 @@ bool lwalk_step (lua_State *L, lwalk *w, int self, lode_slice *key,
                  "step, or one of its steps failed");
   }
   status = lode_walk_next(w->walk, key, value);
-  if (status == LODE_OK) {
-    w->stepping = true;
-    return true;
-  }
-  if (status != LODE_ABSENT) fail_step(L, w, self, status);
-  lwalk_close(w);
-  return false;
+  w->stepping = status == LODE_OK;
+  if (status != LODE_OK) end_step(L, w, self, status);
+  return status == LODE_OK;
+}
+
+bool lwalk_step (lua_State *L, lwalk *w, int self, lode_slice *key,
+                 lode_value *value) {
+  return step(L, w, self, key, value);
 }
 
 /* [-0, +1, v] Pushes a key: strings, the common ones, right here. */
@@ -98,17 +102,18 @@ static inline void push_value (lua_State *L, int self,
 bool lwalk_push_key (lua_State *L, lwalk *w, const lcoll *c, int self) {
   lode_slice key;
   lode_value value;
-  if (!lwalk_step(L, w, self, &key, &value)) return false;
+  if (!step(L, w, self, &key, &value)) return false;
   push_key(L, w, c, self, key);
   lwalk_done(w);
   lkey_decode(L, self, c);
   return true;
 }
 
-bool lwalk_push_pair (lua_State *L, lwalk *w, const lcoll *c, int self) {
+static inline bool push_pair (lua_State *L, lwalk *w, const lcoll *c,
+                              int self) {
   lode_slice key;
   lode_value value;
-  if (!lwalk_step(L, w, self, &key, &value)) return false;
+  if (!step(L, w, self, &key, &value)) return false;
   push_key(L, w, c, self, key);
   push_value(L, self, &value);
   lwalk_done(w);
@@ -119,6 +124,10 @@ bool lwalk_push_pair (lua_State *L, lwalk *w, const lcoll *c, int self) {
     lua_insert(L, -2);
   }
   return true;
+}
+
+bool lwalk_push_pair (lua_State *L, lwalk *w, const lcoll *c, int self) {
+  return push_pair(L, w, c, self);
 }
 
 /* }================================================================== */
@@ -132,7 +141,7 @@ enum { UP_WALK = 1, UP_COLL, UP_OVER }; /* upvalues of an iterator */
 /* [-n, +(1..2), v] */
 static int next_pair (lua_State *L) {
   lwalk *w = lua_touserdata(L, lua_upvalueindex(UP_WALK));
-  if (lwalk_push_pair(L, w, w->coll, lua_upvalueindex(UP_COLL))) return 2;
+  if (push_pair(L, w, w->coll, lua_upvalueindex(UP_COLL))) return 2;
   lua_pushnil(L);
   return 1;
 }
@@ -152,7 +161,7 @@ static int next_value (lua_State *L) {
   lode_slice key;
   lode_value value;
   lua_settop(L, 0);
-  if (!lwalk_step(L, w, lua_upvalueindex(UP_COLL), &key, &value)) {
+  if (!step(L, w, lua_upvalueindex(UP_COLL), &key, &value)) {
     lua_pushnil(L);
     return 1;
   }
