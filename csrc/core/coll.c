@@ -149,7 +149,6 @@ static lode_status coll_keep (lode_coll *c, lode_store *s,
     memcpy(c->texts, a.data, a.size);
   if (b.size > 0)
     memcpy(c->texts + a.size, b.data, b.size);
-  c->kind = e->kind;
   c->kept = e->options;
   c->kept.serializer = slice_of(c->texts, a.size);
   c->kept.key_serializer = slice_of(c->texts + a.size, b.size);
@@ -285,14 +284,13 @@ static lode_status no_coll (lode_store *s, lode_slice name) {
 }
 
 /* A named database as it lies; made when absent and allowed. */
-static lode_status open_raw (lode_store *s, lode_slice name, lode_kind kind,
+static lode_status open_raw (lode_store *s, lode_slice name,
                              const lode_coll_options *o, lode_coll *c) {
   bool own;
   lode_status st = no_coll(s, name);
   if (st != LODE_OK)
     return st;
   c->kept = *o;
-  c->kind = kind;
   st = coll_open_db(c, s, name, false);
   if (st != LODE_ABSENT)
     return st;
@@ -330,7 +328,7 @@ lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
     handle_done(s);
     kv_db_reap(s->env);
   }
-  st = options->raw ? open_raw(s, name, kind, options, c)
+  st = options->raw ? open_raw(s, name, options, c)
                     : open_or_make(s, name, kind, options, c);
   if (st != LODE_OK) {
     lode_free(c->texts);

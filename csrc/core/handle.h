@@ -30,7 +30,6 @@ struct lode_store {
   unsigned snapshots;  /* nested ones */
   unsigned guards;     /* lode_lock without its lode_lock_begin or end */
   unsigned flat;       /* lode_lock_begin inside a transaction */
-  unsigned pins;       /* walks of this handle that pin a moment */
   unsigned timeout;
   uint64_t serial;     /* of the outermost transaction */
   unsigned char secret[HASH_SIZE];
@@ -43,7 +42,6 @@ struct lode_store {
 struct lode_coll {
   lode_store *store;      /* null: closed */
   lode_coll *next, **link;
-  lode_kind kind;
   lode_coll_options kept; /* its texts are in `texts` */
   unsigned char *texts;
   uint32_t number;

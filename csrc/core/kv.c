@@ -10,15 +10,6 @@
 #include "check.h"
 
 
-static lode_status txn_failure (kv_txn *t, int rc) {
-  return kv_failure(t->error, rc, t->env->name);
-}
-
-static MDB_val val_of (lode_slice s) {
-  MDB_val v = { s.size, (void *)s.data };
-  return v;
-}
-
 static lode_slice slice_of_val (const MDB_val *v) {
   return slice_of(v->mv_data, v->mv_size);
 }

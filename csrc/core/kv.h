@@ -75,7 +75,7 @@ lode_status kv_backup (kv_env *env, const char *path, const char *dir,
 
 typedef struct kv_figures {
   uint64_t file_size, map_size, max_size, page_size, pages, free_pages;
-  unsigned readers, max_readers, handles, collections;
+  unsigned readers, max_readers, handles;
 } kv_figures;
 
 lode_status kv_measure (kv_txn *read, kv_figures *figures);
@@ -205,7 +205,7 @@ struct kv_env {
   bool nosync;           /* as the flag stands now */
   bool widened;          /* the map is past the quota, for deletes */
   uint64_t map_size, max_size, page_size;
-  unsigned collections, readers, timeout;
+  unsigned collections, timeout;
   char *name;            /* for messages */
   kv_db catalog;
   _Atomic uint64_t generation;
@@ -218,6 +218,16 @@ struct kv_env {
 
 /* Tells what LMDB's or the system's code `rc` means for `path`. */
 lode_status kv_failure (lode_error *e, int rc, const char *path);
+
+/* The same for a transaction of this environment. */
+static inline lode_status txn_failure (kv_txn *t, int rc) {
+  return kv_failure(t->error, rc, t->env->name);
+}
+
+static inline MDB_val val_of (lode_slice s) {
+  MDB_val v = { s.size, (void *)s.data };
+  return v;
+}
 
 /* Gives the map another size; 0: that of the file's newest state. */
 lode_status kv_map_change (kv_env *env, uint64_t size, lode_error *e);

@@ -40,6 +40,8 @@ static bool disk_is_full (const char *path) {
 
 /* Tells what LMDB's or the system's code `rc` means for `path`. */
 lode_status kv_failure (lode_error *e, int rc, const char *path) {
+  if (rc == EIO && disk_is_full(path))
+    rc = ENOSPC; /* LMDB says so of a write that was cut short */
   switch (rc) {
     case MDB_NOTFOUND:
       return LODE_ABSENT;
@@ -85,11 +87,6 @@ lode_status kv_failure (lode_error *e, int rc, const char *path) {
     case EACCES: case EPERM: case EROFS:
       return fail(e, LODE_IO, "%s: %s; check its permissions, or open it "
                   "with readonly = true", path, strerror(rc));
-    case EIO:
-      if (disk_is_full(path))
-        return fail(e, LODE_DISK_FULL, "%s: no room on the disk; free some "
-                    "and write again", path);
-      /* FALLTHROUGH */
     default:
       return fail(e, LODE_IO, "%s: %s", path, mdb_strerror(rc));
   }
@@ -211,7 +208,6 @@ static bool env_init (kv_env *env, const char *name,
   memset(env, 0, sizeof *env);
   env->max_size = o->max_size != 0 ? whole_pages(o->max_size) : 0;
   env->collections = o->collections;
-  env->readers = o->readers;
   env->timeout = o->lock_timeout;
   env->max_dbs = o->collections + KV_SPARE_DBS + KV_MAIN + 1;
   env->name = lode_malloc(size);
@@ -547,7 +543,6 @@ lode_status kv_measure (kv_txn *read, kv_figures *figures) {
   mdb_reader_list(env->mdb, count_reader, &figures->readers);
   figures->max_readers = info.me_maxreaders;
   figures->handles = env->handles;
-  figures->collections = env->collections;
   return LODE_OK;
 }
 

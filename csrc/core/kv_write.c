@@ -17,15 +17,6 @@
 #define GROW_TRIES 40
 #define BUMP_TIMEOUT 100               /* ms; see pass_time */
 
-static lode_status txn_failure (kv_txn *t, int rc) {
-  return kv_failure(t->error, rc, t->env->name);
-}
-
-static MDB_val val_of (lode_slice s) {
-  MDB_val v = { s.size, (void *)s.data };
-  return v;
-}
-
 /* {==================================================================
 ** The map
 ** =================================================================== */

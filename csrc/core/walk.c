@@ -76,7 +76,6 @@ static void pin_end (lode_walk *w) {
   kv_txn_free(w->pin);
   lode_free(w->pin);
   w->pin = NULL;
-  w->store->pins--;
 }
 
 void walk_detach (lode_walk *w) {
@@ -266,7 +265,6 @@ lode_status walk_pin (lode_walk *w) {
   if (w->pin == NULL)
     return no_memory(s);
   kv_txn_init(w->pin, s->env, &s->error);
-  s->pins++;
   st = kv_read_begin(w->pin);
   if (st != LODE_OK)
     pin_end(w);

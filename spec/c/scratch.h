@@ -85,24 +85,24 @@ static inline lode_status put_integer (lode_coll *c, int64_t i,
   return st;
 }
 
-static inline lode_status has_integer (lode_coll *c, int64_t i) {
+/* What `call` gives for the key of an integer. */
+static inline lode_status with_integer (lode_coll *c, int64_t i,
+    lode_status (*call) (lode_coll *c, const lode_key *key)) {
   lode_buffer bytes = { NULL, 0, 0 };
   lode_key key;
   lode_status st = key_of_integer(c, i, &bytes, &key);
   if (st == LODE_OK)
-    st = lode_has(c, &key);
+    st = call(c, &key);
   lode_buffer_free(&bytes);
   return st;
 }
 
+static inline lode_status has_integer (lode_coll *c, int64_t i) {
+  return with_integer(c, i, lode_has);
+}
+
 static inline lode_status delete_integer (lode_coll *c, int64_t i) {
-  lode_buffer bytes = { NULL, 0, 0 };
-  lode_key key;
-  lode_status st = key_of_integer(c, i, &bytes, &key);
-  if (st == LODE_OK)
-    st = lode_delete(c, &key);
-  lode_buffer_free(&bytes);
-  return st;
+  return with_integer(c, i, lode_delete);
 }
 
 static inline uint64_t len_of (lode_coll *c) {
