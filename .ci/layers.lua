@@ -13,18 +13,28 @@ local layers = [[
   hash
   key
   record
+  access
   gate
   files
   probe
-  writer
+  writer  claims
   kv  kv_env  kv_write
   catalog
+  clock
+  shared
   handle
-  coll  entry
+  item
+  order
+  life
+  evict
+  sweep
+  entry
+  coll  times  fetch
   scan
   walk
-  merge  expire  evict  pending  verify
-  store  maintain
+  merge  pending  verify
+  maintain
+  store
 ]]
 
 -- One room, drawn over several files that share its header.

@@ -44,7 +44,8 @@ typedef enum lode_status {
   LODE_REENTRY,
   LODE_CORRUPT,
   LODE_IO,
-  LODE_NO_MEMORY
+  LODE_NO_MEMORY,
+  LODE_CALLBACK /* a function of the caller's failed: it knows why */
 } lode_status;
 
 typedef struct lode_error {
@@ -157,6 +158,12 @@ typedef enum lode_durability {
   LODE_OS      /* with the operating system; lode_flush syncs */
 } lode_durability;
 
+typedef enum lode_maintenance { /* who removes what has expired */
+  LODE_INLINE,     /* each write, a few */
+  LODE_BACKGROUND, /* a thread of this process */
+  LODE_OFF         /* lode_maintain alone */
+} lode_maintenance;
+
 typedef struct lode_options {
   bool readonly;
   bool create;
@@ -170,6 +177,11 @@ typedef struct lode_options {
   unsigned readers;
   unsigned lock_timeout;   /* ms to wait for another writer */
   lode_durability durability;
+  lode_maintenance maintenance;
+  /* Gives the time, in ms since the epoch, or LODE_NEVER when it fails,
+     which makes the call give LODE_CALLBACK. Null: the system's clock. */
+  uint64_t (*clock)(void *data);
+  void *clock_data;
 } lode_options;
 
 /* Fills `options` with the defaults. */
@@ -222,6 +234,11 @@ typedef struct lode_stats {
   unsigned readers;      /* reader slots in use, of all processes */
   unsigned max_readers;
   unsigned handles;      /* open handles of this process on this file */
+  uint64_t expired;      /* entries past their time, and not removed yet */
+  uint64_t waiting;      /* of these, kept for a policy unknown here */
+  uint64_t accesses;     /* noted by this process, and not kept yet */
+  uint64_t swept;        /* entries that this handle has removed */
+  uint64_t last_sweep;   /* ms since the epoch; 0: none by this handle */
 } lode_stats;
 
 lode_status lode_store_stats (lode_store *store, lode_stats *stats);
@@ -283,12 +300,39 @@ typedef enum lode_type { /* of keys and values; LODE_ANY: no check */
   LODE_TABLE, LODE_TUPLE
 } lode_type;
 
+typedef enum lode_evict { /* who goes first when a cap is reached */
+  LODE_EVICT_NONE,  /* none given */
+  LODE_EVICT_SIEVE, /* the oldest one that wasn't read since it was asked */
+  LODE_EVICT_LRU,   /* the one whose last access is the longest ago */
+  LODE_EVICT_LFU,   /* the one with the fewest accesses */
+  LODE_EVICT_FIFO,  /* the oldest */
+  LODE_EVICT_TTL,   /* the one that dies next; those that never do, last */
+  LODE_EVICT_RANK   /* the one with the lowest rank (lode_hooks) */
+} lode_evict;
+
+#define LODE_CAP_SLACK 16 /* entries that a cap may be exceeded by */
+
+typedef struct lode_hooks lode_hooks; /* below */
+
 typedef struct lode_coll_options { /* what is kept with a collection */
   lode_type key, value;      /* LODE_ANY: none given */
   lode_slice serializer;     /* its name; empty: none given */
   lode_slice key_serializer; /* its name; empty: none given */
   bool custom_hash;          /* keys come with a hash of the caller's */
   bool raw;                  /* a plain LMDB database, as it lies */
+  /* Lifetimes and caps; see the section on time. */
+  uint64_t ttl;              /* ms from the last write; 0: none given */
+  lode_slice policy;         /* its name; empty: none given */
+  bool policy_reads;         /* and it depends on accesses */
+  bool on_expire;            /* what dies is to be shown to a hook */
+  bool times;                /* keep times and hits of each entry */
+  uint64_t max_entries;      /* 0: none given */
+  uint64_t max_bytes;        /* of keys and values; 0: none given */
+  lode_evict evict;
+  /* Not kept: */
+  bool rearm;                /* replace what was kept of time by this, and
+                                give every entry its deadline anew */
+  const lode_hooks *hooks;   /* null: none; copied */
 } lode_coll_options;
 
 /*
@@ -322,7 +366,9 @@ lode_status lode_coll_next (lode_store *store, lode_slice after,
                             lode_buffer *name, lode_kind *kind);
 
 typedef struct lode_coll_stats {
-  uint64_t entries;
+  uint64_t entries;      /* alive */
+  uint64_t expired;      /* past their time, and not removed yet */
+  uint64_t waiting;      /* of these, kept for hooks that aren't here */
   uint64_t size;         /* bytes of its pages */
   unsigned depth;        /* of its tree */
   uint64_t branch_pages, leaf_pages, overflow_pages;
@@ -388,13 +434,19 @@ lode_status lode_has (lode_coll *coll, const lode_key *key);
 
 typedef enum lode_put_mode { LODE_PUT, LODE_ADD, LODE_REPLACE } lode_put_mode;
 
+#define LODE_NEVER UINT64_MAX /* of a ttl or a time: the entry stays */
+#define LODE_TTL_OWN 0 /* what the collection's options or policy say */
+#define LODE_TTL_KEEP (UINT64_MAX - 1) /* the same; where they say nothing,
+                                          the deadline that it has stays */
+
 /*
-** Writes an entry, in the handle's transaction or in one of its own.
+** Writes an entry, in the handle's transaction or in one of its own, to
+** live `ttl` ms, or one of the values above.
 ** LODE_ADD gives EXISTS, LODE_REPLACE gives ABSENT, and nothing is
-** changed. FULL, DISK_FULL, BUSY, READONLY, REENTRY, CORRUPT, IO.
+** changed. FULL, DISK_FULL, BUSY, READONLY, REENTRY, CORRUPT, IO, CALLBACK.
 */
 lode_status lode_put (lode_coll *coll, const lode_key *key, lode_value value,
-                      lode_put_mode mode);
+                      lode_put_mode mode, uint64_t ttl);
 /* Removes an entry. ABSENT when there was none. */
 lode_status lode_delete (lode_coll *coll, const lode_key *key);
 
@@ -403,7 +455,9 @@ lode_status lode_delete (lode_coll *coll, const lode_key *key);
 ** in ascending order past the last one stored are appended.
 */
 typedef struct lode_batch lode_batch;
-lode_status lode_batch_begin (lode_coll *coll, lode_batch **batch);
+/* `ttl`: of every entry, as lode_put takes it. */
+lode_status lode_batch_begin (lode_coll *coll, uint64_t ttl,
+                              lode_batch **batch);
 /* Takes a copy of one entry. `key` must have been made for the same coll. */
 lode_status lode_batch_add (lode_batch *batch, const lode_key *key,
                             lode_value value);
@@ -414,7 +468,7 @@ lode_status lode_batch_write (lode_batch *batch);
 /* Frees it; what was not written is forgotten. A null batch is fine. */
 void lode_batch_end (lode_batch *batch);
 
-/* Entries there are. */
+/* Entries there are, alive. */
 lode_status lode_len (lode_coll *coll, uint64_t *n);
 
 typedef struct lode_range {
@@ -437,6 +491,119 @@ lode_status lode_clear (lode_coll *coll, uint64_t *n);
 /* }================================================================== */
 
 /* {==================================================================
+** Time: deadlines, policies, caps, maintenance
+** =================================================================== */
+
+/*
+** An entry may have a deadline. Past it, it is absent for every reader at
+** once; a sweep removes it later. Times are in ms since the epoch.
+*/
+typedef struct lode_entry { /* as hooks and lode_info see one */
+  lode_slice key;          /* whole */
+  lode_value value;
+  uint64_t now;
+  uint64_t ctime, mtime, atime; /* first written, last written, last read
+                              (or written); 0: not kept */
+  uint64_t hits;           /* reads; 0 where not kept */
+  uint64_t expires;        /* LODE_NEVER: it doesn't */
+  uint64_t size;           /* bytes of key and value */
+  bool evicted;            /* a cap removes it, not its deadline */
+} lode_entry;
+
+/*
+** What a collection asks of its user while lode is at work. Each is called
+** in the thread of the call that needs it; it may read the store, only
+** `removed` may write to it, and none may close it. LODE_CALLBACK tells
+** that it failed; its words are its owner's business. Slices of the entry
+** are good until it returns.
+*/
+struct lode_hooks {
+  /* The policy: when does `e` die? Asked when it is written, and again when
+     the time that it gave has come. Null: none. */
+  lode_status (*deadline)(void *data, const lode_entry *e,
+                          uint64_t *expires);
+  /* `e` is being removed, in the transaction that is open. When this fails
+     it stays. Null: nobody is told. */
+  lode_status (*removed)(void *data, const lode_entry *e);
+  /* Who goes first: the lowest. For LODE_EVICT_RANK. */
+  lode_status (*rank)(void *data, const lode_entry *e, double *rank);
+  /* One of these has failed in a sweep, which goes on. Null: not told. */
+  void (*failed)(void *data, const lode_entry *e);
+  void *data;
+};
+
+/* What is known of an entry; the value is left out. ABSENT. */
+lode_status lode_info (lode_coll *coll, const lode_key *key,
+                       lode_entry *entry);
+/* Gives an entry another lifetime: ms, LODE_TTL_OWN or LODE_NEVER. ABSENT. */
+lode_status lode_expire (lode_coll *coll, const lode_key *key, uint64_t ttl);
+/*
+** Counts an access, and gives an entry its lifetime anew where that comes
+** from the collection's ttl or policy. ABSENT.
+*/
+lode_status lode_touch (lode_coll *coll, const lode_key *key);
+
+typedef struct lode_budget { /* of one call; 0: no bound */
+  uint64_t entries;
+  uint64_t ms;
+} lode_budget;
+
+/*
+** Removes what has expired, collection by collection in turn, in short
+** transactions, and keeps the accesses that were noted; goes on where the
+** last call stopped. `removed`: how many; `more`: whether there is more due
+** that could be removed here. A transaction must not be open: REENTRY.
+*/
+lode_status lode_maintain (lode_store *store, const lode_budget *budget,
+                           uint64_t *removed, bool *more);
+
+/* The time of the store's clock. CALLBACK when it fails. */
+lode_status lode_now (lode_store *store, uint64_t *now);
+
+/* }================================================================== */
+
+/* {==================================================================
+** Get or compute: one computes, the others wait
+** =================================================================== */
+
+typedef enum lode_fetched {
+  LODE_FETCH_FRESH,    /* there is a value */
+  LODE_FETCH_NOTHING,  /* it was computed that there is none */
+  LODE_FETCH_STALE,    /* one that had better be computed anew */
+  LODE_FETCH_NONE      /* none */
+} lode_fetched;
+
+/*
+** As lode_get, and tells how good the value is; only FRESH and STALE hold
+** one (and need lode_done). `beta` > 0: a value is called stale before its
+** end with a chance that grows towards it (XFetch: Vattani, Chierichetti,
+** Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", 2015).
+*/
+lode_status lode_fetch_look (lode_coll *coll, const lode_key *key,
+                             double beta, lode_value *value,
+                             lode_fetched *found);
+/*
+** Claims the computing of a key, over all threads and processes; a claim
+** ends with its process. BUSY after `timeout` ms; REENTRY when this thread
+** is computing it already.
+*/
+lode_status lode_fetch_claim (lode_coll *coll, const lode_key *key,
+                              unsigned timeout);
+void lode_fetch_drop (lode_coll *coll, const lode_key *key);
+
+typedef struct lode_fetch_life {
+  uint64_t ttl;    /* as lode_put takes it */
+  uint64_t stale;  /* ms past its end that lode_fetch_look still shows it */
+  uint64_t cost;   /* ms that the computing took; for `beta` */
+  bool nothing;    /* there is no value: keep that (needs a ttl) */
+} lode_fetch_life;
+
+lode_status lode_fetch_put (lode_coll *coll, const lode_key *key,
+                            lode_value value, const lode_fetch_life *life);
+
+/* }================================================================== */
+
+/* {==================================================================
 ** Walks
 ** =================================================================== */
 
@@ -453,6 +620,8 @@ lode_status lode_walk_open (lode_coll *coll, const lode_range *range,
 */
 lode_status lode_walk_next (lode_walk *walk, lode_slice *key,
                             lode_value *value);
+/* When the entry that it gave last dies, in ms since the epoch. */
+uint64_t lode_walk_expires (const lode_walk *walk);
 /* The words for the walk's last failure come from this store. */
 lode_store *lode_walk_store (const lode_walk *walk);
 /* Frees it. A null walk is fine. */

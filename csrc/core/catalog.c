@@ -11,8 +11,13 @@
 
 #define OWN "lode" /* the catalogue's database */
 #define FLAG_CUSTOM_HASH 1
+#define FLAG_LIFE 2
+#define LIFE_READS 1
+#define LIFE_ON_EXPIRE 2
+#define LIFE_TIMES 4
+#define LIFE_FIXED (8 + 8 + 8 + 1 + 1)
 #define STORE_FIXED (2 + HASH_SIZE + 16 + 8 + 4)
-#define RECORD_MAX (2 * LODE_NAME_MAX + 2 * LODE_NAME_MAX + 32)
+#define RECORD_MAX (5 * LODE_NAME_MAX + 64)
 
 typedef struct record { /* a record being built */
   unsigned char bytes[RECORD_MAX];
@@ -198,6 +203,12 @@ lode_status catalog_open (kv_txn *t, catalog_store *store) {
   return get_store(t, store, &next, &version);
 }
 
+static const struct { const char *text; size_t size; } suffixes[] = {
+  { "", 0 }, { ".due", 4 }, { ".order", 6 }
+};
+
+_Static_assert(sizeof suffixes / sizeof *suffixes == CATALOG_DBS, "one each");
+
 static const unsigned char generation_key[] = { 0, 'g' };
 
 lode_status catalog_generation (kv_txn *t, uint64_t *generation) {
@@ -276,6 +287,22 @@ static lode_status first_of (kv_txn *t, const record_key *at, bool after,
   return st == LODE_OK ? body_of(t, *key, value, body) : st;
 }
 
+/* Removes the database `name` of a collection, and its indexes. */
+static lode_status remove_dbs (kv_txn *t, lode_slice name) {
+  char text[CATALOG_DB_NAME_MAX];
+  lode_status st = LODE_OK;
+  if (name.size > LODE_NAME_MAX + 12)
+    return damaged(t);
+  memcpy(text, name.data, name.size); /* it lies in the map */
+  for (size_t i = CATALOG_DBS; i-- > 0 && st == LODE_OK;) {
+    memcpy(text + name.size, suffixes[i].text, suffixes[i].size);
+    st = kv_db_remove(t, slice_of(text, name.size + suffixes[i].size));
+    if (st == LODE_ABSENT)
+      st = LODE_OK;
+  }
+  return st;
+}
+
 /* Removes the databases of collections dropped in earlier times. */
 static lode_status tidy (kv_txn *t) {
   record_key dropped = key_of('d'), k;
@@ -285,8 +312,8 @@ static lode_status tidy (kv_txn *t) {
     if (key.size != 5)
       return damaged(t);
     k = key_of_number('d', get_u32(key.data + 1));
-    st = kv_db_remove(t, name);
-    if (st == LODE_OK || st == LODE_ABSENT)
+    st = remove_dbs(t, name);
+    if (st == LODE_OK)
       st = kv_delete(t, kv_catalog(t->env), key_slice(&k));
     if (st != LODE_OK)
       return st;
@@ -333,12 +360,47 @@ const kv_hooks catalog_hooks = { fill, check };
 ** Collections
 ** =================================================================== */
 
-size_t catalog_db_name (const catalog_entry *entry,
+size_t catalog_db_name (const catalog_entry *entry, catalog_db which,
                         char out[CATALOG_DB_NAME_MAX]) {
-  return (size_t)snprintf(out, CATALOG_DB_NAME_MAX, "%.*s#%lu",
+  return (size_t)snprintf(out, CATALOG_DB_NAME_MAX, "%.*s#%lu%s",
                           (int)entry->made.size,
                           (const char *)entry->made.data,
-                          (unsigned long)entry->number);
+                          (unsigned long)entry->number,
+                          suffixes[which].text);
+}
+
+/* Whether anything of life was given. */
+static bool has_life (const lode_coll_options *o) {
+  return o->ttl != 0 || o->policy.size > 0 || o->on_expire || o->times ||
+         o->max_entries != 0 || o->max_bytes != 0;
+}
+
+static void add_life (record *r, const lode_coll_options *o) {
+  unsigned char p[2];
+  add_u64(r, o->ttl);
+  add_u64(r, o->max_entries);
+  add_u64(r, o->max_bytes);
+  p[0] = (unsigned char)o->evict;
+  p[1] = (unsigned char)((o->policy_reads ? LIFE_READS : 0) |
+                         (o->on_expire ? LIFE_ON_EXPIRE : 0) |
+                         (o->times ? LIFE_TIMES : 0));
+  add(r, p, sizeof p);
+  add_text(r, o->policy);
+}
+
+/* False: the bytes are none, or a newer lode's. */
+static bool take_life (lode_slice *body, lode_coll_options *o) {
+  unsigned char p[LIFE_FIXED];
+  if (!take(body, p, sizeof p) || !take_text(body, &o->policy))
+    return false;
+  o->ttl = get_u64(p);
+  o->max_entries = get_u64(p + 8);
+  o->max_bytes = get_u64(p + 16);
+  o->evict = (lode_evict)p[24];
+  o->policy_reads = (p[25] & LIFE_READS) != 0;
+  o->on_expire = (p[25] & LIFE_ON_EXPIRE) != 0;
+  o->times = (p[25] & LIFE_TIMES) != 0;
+  return p[24] <= LODE_EVICT_RANK && p[25] < 8;
 }
 
 static lode_status put_entry (kv_txn *t, const catalog_entry *entry,
@@ -349,12 +411,16 @@ static lode_status put_entry (kv_txn *t, const catalog_entry *entry,
   head[0] = (unsigned char)entry->kind;
   head[1] = (unsigned char)entry->options.key;
   head[2] = (unsigned char)entry->options.value;
-  head[3] = entry->options.custom_hash ? FLAG_CUSTOM_HASH : 0;
+  head[3] = (unsigned char)((entry->options.custom_hash ? FLAG_CUSTOM_HASH
+                                                        : 0) |
+                            (has_life(&entry->options) ? FLAG_LIFE : 0));
   add(&r, head, sizeof head);
   add_text(&r, name);
   add_text(&r, entry->made);
   add_text(&r, entry->options.serializer);
   add_text(&r, entry->options.key_serializer);
+  if (head[3] & FLAG_LIFE)
+    add_life(&r, &entry->options);
   return put(t, &k, &r);
 }
 
@@ -381,7 +447,8 @@ lode_status catalog_by_number (kv_txn *t, uint32_t number,
     return damaged(t);
   if ((head[0] != LODE_DICT && head[0] != LODE_SET) ||
       head[1] > LODE_TUPLE || head[2] > LODE_TUPLE ||
-      (head[3] & ~FLAG_CUSTOM_HASH) != 0)
+      (head[3] & ~(FLAG_CUSTOM_HASH | FLAG_LIFE)) != 0 ||
+      ((head[3] & FLAG_LIFE) && !take_life(&body, &entry->options)))
     return fail(t->error, LODE_INCOMPATIBLE, "the collection %.*s was made "
                 "by a newer lode; use that one", (int)entry->name.size,
                 (const char *)entry->name.data);
@@ -466,6 +533,28 @@ static lode_slice copied (text_copy *copy, lode_slice s) {
   return slice_of(copy->bytes, size);
 }
 
+typedef struct entry_texts {
+  text_copy name, made, serializer, key_serializer, policy;
+} entry_texts;
+
+static catalog_entry copied_entry (entry_texts *x, const catalog_entry *e) {
+  catalog_entry copy = *e;
+  copy.name = copied(&x->name, e->name);
+  copy.made = copied(&x->made, e->made);
+  copy.options.serializer = copied(&x->serializer, e->options.serializer);
+  copy.options.key_serializer = copied(&x->key_serializer,
+                                       e->options.key_serializer);
+  copy.options.policy = copied(&x->policy, e->options.policy);
+  return copy;
+}
+
+lode_status catalog_change (kv_txn *t, const catalog_entry *entry) {
+  entry_texts texts;
+  catalog_entry copy = copied_entry(&texts, entry);
+  lode_status st = put_entry(t, &copy, copy.name);
+  return st == LODE_OK ? changed(t) : st;
+}
+
 lode_status catalog_drop (kv_txn *t, const catalog_entry *entry) {
   record_key of_name = key_of_name(entry->name);
   record_key of_number = key_of_number('c', entry->number);
@@ -474,7 +563,7 @@ lode_status catalog_drop (kv_txn *t, const catalog_entry *entry) {
   char db_name[CATALOG_DB_NAME_MAX];
   record r = { .size = 0 };
   lode_status st;
-  add(&r, db_name, catalog_db_name(entry, db_name));
+  add(&r, db_name, catalog_db_name(entry, CATALOG_ENTRIES, db_name));
   st = put(t, &dropped, &r);
   if (st == LODE_OK)
     st = kv_delete(t, kv_catalog(t->env), key_slice(&of_name));
@@ -488,14 +577,9 @@ lode_status catalog_drop (kv_txn *t, const catalog_entry *entry) {
 lode_status catalog_rename (kv_txn *t, const catalog_entry *entry,
                             lode_slice to) {
   record_key old = key_of_name(entry->name);
-  catalog_entry copy = *entry;
-  text_copy made, serializer, key_serializer;
-  lode_status st;
-  copy.made = copied(&made, entry->made);
-  copy.options.serializer = copied(&serializer, entry->options.serializer);
-  copy.options.key_serializer = copied(&key_serializer,
-                                       entry->options.key_serializer);
-  st = kv_delete(t, kv_catalog(t->env), key_slice(&old));
+  entry_texts texts;
+  catalog_entry copy = copied_entry(&texts, entry);
+  lode_status st = kv_delete(t, kv_catalog(t->env), key_slice(&old));
   if (st == LODE_OK)
     st = put_entry(t, &copy, to);
   if (st == LODE_OK)
@@ -503,7 +587,7 @@ lode_status catalog_rename (kv_txn *t, const catalog_entry *entry,
   return st == LODE_OK ? changed(t) : st;
 }
 
-lode_status catalog_extra (kv_txn *t, uint32_t number, uint64_t *extra) {
+lode_status catalog_extra (kv_txn *t, uint32_t number, int64_t *extra) {
   record_key k = key_of_number('x', number);
   lode_slice body;
   lode_status st = get(t, &k, &body);
@@ -513,33 +597,75 @@ lode_status catalog_extra (kv_txn *t, uint32_t number, uint64_t *extra) {
   if (st == LODE_OK && body.size != 8)
     return damaged(t);
   if (st == LODE_OK)
-    *extra = get_u64(body.data);
+    *extra = (int64_t)get_u64(body.data);
   return st;
 }
 
-lode_status catalog_set_extra (kv_txn *t, uint32_t number, uint64_t extra) {
+lode_status catalog_set_extra (kv_txn *t, uint32_t number, int64_t extra) {
   record_key k = key_of_number('x', number);
   record r = { .size = 0 };
   lode_status st;
-  if (extra > 0) {
-    add_u64(&r, extra);
+  if (extra != 0) {
+    add_u64(&r, (uint64_t)extra);
     return put(t, &k, &r);
   }
   st = kv_delete(t, kv_catalog(t->env), key_slice(&k));
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
+lode_status catalog_get_eras (kv_txn *t, catalog_eras *eras) {
+  record_key k = key_of('e');
+  unsigned char p[10];
+  lode_slice body;
+  lode_status st = get(t, &k, &body);
+  memset(eras, 0, sizeof *eras);
+  if (st != LODE_OK)
+    return st == LODE_ABSENT ? LODE_OK : st;
+  if (!take(&body, p, 2))
+    return damaged(t);
+  eras->era = get_u16(p);
+  while (eras->count < CATALOG_FLOORS && take(&body, p, sizeof p)) {
+    eras->floors[eras->count].era = get_u16(p);
+    eras->floors[eras->count++].time = get_u64(p + 2);
+  }
+  return body.size == 0 ? LODE_OK : damaged(t);
+}
+
+lode_status catalog_set_eras (kv_txn *t, const catalog_eras *eras) {
+  record_key k = key_of('e');
+  record r = { .size = 0 };
+  add_u16(&r, eras->era);
+  for (unsigned i = 0; i < eras->count; i++) {
+    add_u16(&r, eras->floors[i].era);
+    add_u64(&r, eras->floors[i].time);
+  }
+  return put(t, &k, &r);
+}
+
+/* The name of a database without the suffix that an index has. */
+static lode_slice without_suffix (lode_slice name) {
+  for (size_t i = 1; i < CATALOG_DBS; i++) {
+    size_t size = suffixes[i].size;
+    if (name.size > size && memcmp(name.data + name.size - size,
+                                   suffixes[i].text, size) == 0)
+      return slice_of(name.data, name.size - size);
+  }
+  return name;
+}
+
 bool catalog_owns (kv_txn *t, lode_slice name) {
   char db_name[CATALOG_DB_NAME_MAX];
   catalog_entry entry;
   uint64_t number = 0;
-  size_t at = name.size;
+  size_t at;
   record_key dropped;
   lode_slice body;
   if (kv_catalog(t->env) == 0)
     return false;
   if (slice_equal(name, slice_of(OWN, sizeof OWN - 1)))
     return true;
+  name = without_suffix(name);
+  at = name.size;
   while (at > 0 && name.data[at - 1] >= '0' && name.data[at - 1] <= '9')
     at--;
   if (at == 0 || at == name.size || name.data[at - 1] != '#' ||
@@ -550,8 +676,8 @@ bool catalog_owns (kv_txn *t, lode_slice name) {
   if (number > UINT32_MAX)
     return false;
   if (catalog_by_number(t, (uint32_t)number, &entry) == LODE_OK)
-    return slice_equal(name, slice_of(db_name,
-                                      catalog_db_name(&entry, db_name)));
+    return slice_equal(name, slice_of(db_name, catalog_db_name(&entry,
+                       CATALOG_ENTRIES, db_name)));
   dropped = key_of_number('d', (uint32_t)number);
   return get(t, &dropped, &body) == LODE_OK && slice_equal(name, body);
 }

@@ -7,12 +7,18 @@
 **                       next number (4) version
 **   'n' name    number (4)
 **   'c' number  collection := kind (1) key type (1) value type (1)
-**                       flags (1; 1: custom hash), then each as size (2)
-**                       and bytes: name, the name it was made with,
-**                       serializer, key serializer
+**                       flags (1; 1: custom hash, 2: life), then each as
+**                       size (2) and bytes: name, the name it was made
+**                       with, serializer, key serializer; then [life]
+**               life := ttl (8) most entries (8) most bytes (8) evict (1)
+**                       flags (1; 1: the policy reads, 2: on_expire,
+**                       4: times) policy (size (2) and bytes)
 **   'd' number  the database name of a dropped collection, to be removed
 **               when nobody can have it open
-**   'x' number  entries (8) past one a record, for keys that hashed alike
+**   'e'         era (2), then the floors of earlier ones: era (2) time (8);
+**               see clock.h
+**   'x' number  entries (8, signed) that are to be counted past one for
+**               each record: keys that hashed alike, less hidden records
 **
 ** One more record is in the main database, where it is found at less cost
 ** (LMDB's tools pass over a name with a 00 in it):
@@ -21,7 +27,9 @@
 **
 ** Each record ends in the CRC32C (4) of its key and of what stands before.
 ** `created` is in ms since the epoch. Numbers grow and are never used again.
-** The entries of a collection are in the named database "made#number".
+** The entries of a collection are in the named database "made#number", its
+** indexes in "made#number.due" (deadlines) and "made#number.order" (who is
+** to be evicted).
 */
 #ifndef LODE_CATALOG_H
 #define LODE_CATALOG_H
@@ -65,13 +73,30 @@ lode_status catalog_drop (kv_txn *t, const catalog_entry *entry);
 lode_status catalog_rename (kv_txn *t, const catalog_entry *entry,
                             lode_slice to);
 
-/* Entries past one a record. */
-lode_status catalog_extra (kv_txn *t, uint32_t number, uint64_t *extra);
-lode_status catalog_set_extra (kv_txn *t, uint32_t number, uint64_t extra);
+/* Writes what is kept of its options anew; slices may lie in the map. */
+lode_status catalog_change (kv_txn *t, const catalog_entry *entry);
 
-/* The name of an entry's database, into `out`; its size. */
-#define CATALOG_DB_NAME_MAX (LODE_NAME_MAX + 12)
-size_t catalog_db_name (const catalog_entry *entry,
+/* Entries to be counted past one for each record. */
+lode_status catalog_extra (kv_txn *t, uint32_t number, int64_t *extra);
+lode_status catalog_set_extra (kv_txn *t, uint32_t number, int64_t extra);
+
+#define CATALOG_FLOORS 16
+
+typedef struct catalog_eras {
+  uint16_t era;
+  unsigned count;
+  struct { uint16_t era; uint64_t time; } floors[CATALOG_FLOORS];
+} catalog_eras;
+
+lode_status catalog_get_eras (kv_txn *t, catalog_eras *eras);
+lode_status catalog_set_eras (kv_txn *t, const catalog_eras *eras);
+
+/* The name of a database of an entry, into `out`; its size. */
+#define CATALOG_DB_NAME_MAX (LODE_NAME_MAX + 12 + 6)
+typedef enum catalog_db { CATALOG_ENTRIES, CATALOG_DUE, CATALOG_ORDER }
+  catalog_db;
+#define CATALOG_DBS 3
+size_t catalog_db_name (const catalog_entry *entry, catalog_db which,
                         char out[CATALOG_DB_NAME_MAX]);
 
 /* Whether a database of this name is, or was, lode's own. */

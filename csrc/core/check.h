@@ -15,6 +15,7 @@
 #define lode_assert(x) assert(x)
 
 /* Marks a path as rarely taken. */
+#define lode_likely(x) __builtin_expect(!!(x), 1)
 #define lode_unlikely(x) __builtin_expect(!!(x), 0)
 
 /* Asks the processor for the line of memory at `p`, which needn't exist. */

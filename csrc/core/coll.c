@@ -1,7 +1,10 @@
 /*
 ** coll.c - collections: their handles, and the changes of the catalogue.
 */
-#include "handle.h"
+#include "entry.h"
+#include "sweep.h"
+
+#include <stdio.h>
 
 /* {==================================================================
 ** Handles
@@ -10,11 +13,26 @@
 static lode_coll *coll_new (lode_store *s) {
   lode_coll *c = lode_malloc(sizeof *c);
   if (c == NULL) {
-    fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
+    handle_no_memory(s);
     return NULL;
   }
   memset(c, 0, sizeof *c);
   return c;
+}
+
+static void coll_free (lode_coll *c) {
+  lode_buffer_free(&c->sweep);
+  lode_free(c->policy);
+  lode_free(c->texts);
+  lode_free(c);
+}
+
+static void close_dbs (lode_coll *c, lode_store *s) {
+  kv_db_close(s->env, c->db);
+  if (c->due != 0)
+    kv_db_close(s->env, c->due);
+  if (c->order != 0)
+    kv_db_close(s->env, c->order);
 }
 
 static void coll_attach (lode_coll *c, lode_store *s) {
@@ -32,7 +50,7 @@ void coll_detach (lode_coll *c) {
     return;
   walks_leave(c);
   if (!c->gone)
-    kv_db_close(c->store->env, c->db);
+    close_dbs(c, c->store);
   *c->link = c->next;
   if (c->next != NULL)
     c->next->link = c->link;
@@ -51,7 +69,7 @@ void colls_settle (lode_store *s, unsigned depth, bool committed) {
       continue;
     }
     if (c->drop_depth == depth && --c->drop_depth == 0) {
-      kv_db_close(s->env, c->db);
+      close_dbs(c, s);
       c->gone = true;
     }
     if (c->made_depth == depth)
@@ -112,6 +130,55 @@ static lode_status same_text (lode_store *s, lode_slice name,
   return differs(s, name, option, kept, given);
 }
 
+/* Numbers as they are kept; `unit` divides what is shown. */
+static lode_status same_number (lode_store *s, lode_slice name,
+                                const char *option, uint64_t kept,
+                                uint64_t given, double unit) {
+  char a[32], b[32];
+  if (given == 0 || given == kept)
+    return LODE_OK;
+  snprintf(a, sizeof a, "%.15g", (double)kept / unit);
+  snprintf(b, sizeof b, "%.15g", (double)given / unit);
+  return differs(s, name, option, slice_of(a, kept == 0 ? 0 : strlen(a)),
+                 slice_of(b, strlen(b)));
+}
+
+static lode_slice evict_name (lode_evict evict) {
+  static const char *const names[] = { "", "sieve", "lru", "lfu", "fifo",
+                                       "ttl", "a function" };
+  return slice_of(names[evict], strlen(names[evict]));
+}
+
+/* Whether what is given of lifetimes and caps agrees with what is kept. */
+static lode_status check_life (lode_store *s, const catalog_entry *e,
+                               const lode_coll_options *o) {
+  const lode_coll_options *kept = &e->options;
+  lode_status st = LODE_OK;
+  if (o->rearm)
+    return LODE_OK;
+  st = same_number(s, e->name, "ttl", kept->ttl, o->ttl, 1000);
+  if (st == LODE_OK)
+    st = same_text(s, e->name, "expire", kept->policy, o->policy);
+  if (st == LODE_OK)
+    st = same_number(s, e->name, "max_entries", kept->max_entries,
+                     o->max_entries, 1);
+  if (st == LODE_OK)
+    st = same_number(s, e->name, "max_bytes", kept->max_bytes, o->max_bytes,
+                     1);
+  if (st == LODE_OK && o->evict != LODE_EVICT_NONE)
+    st = same_text(s, e->name, "evict", evict_name(kept->evict),
+                   evict_name(o->evict));
+  if (st == LODE_OK && o->times && !kept->times)
+    st = differs(s, e->name, "times", slice_of("false", 5),
+                 slice_of("true", 4));
+  if (st == LODE_INCOMPATIBLE) {
+    size_t size = strlen(s->error.text);
+    snprintf(s->error.text + size, sizeof s->error.text - size,
+             "; `rearm = true` changes it, for every entry");
+  }
+  return st;
+}
+
 /* Whether what is given agrees with what is kept. */
 static lode_status check_options (lode_store *s, const catalog_entry *e,
                                   lode_kind kind,
@@ -135,7 +202,7 @@ static lode_status check_options (lode_store *s, const catalog_entry *e,
               ? "%.*s was made with a hash of its own; give it as `hash`"
               : "%.*s was made without `hash`; leave it out",
               (int)e->name.size, (const char *)e->name.data);
-  return st;
+  return st == LODE_OK ? check_life(s, e, o) : st;
 }
 
 /* Copies what an entry of the catalogue says to a handle. */
@@ -144,7 +211,7 @@ static lode_status coll_keep (lode_coll *c, lode_store *s,
   lode_slice a = e->options.serializer, b = e->options.key_serializer;
   c->texts = lode_malloc(a.size + b.size + 1);
   if (c->texts == NULL)
-    return fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
+    return handle_no_memory(s);
   if (a.size > 0)
     memcpy(c->texts, a.data, a.size);
   if (b.size > 0)
@@ -152,9 +219,10 @@ static lode_status coll_keep (lode_coll *c, lode_store *s,
   c->kept = e->options;
   c->kept.serializer = slice_of(c->texts, a.size);
   c->kept.key_serializer = slice_of(c->texts + a.size, b.size);
+  c->kept.policy = slice_of(NULL, 0);
   c->number = e->number;
   c->check = record_check_of(e->number, s->checksum);
-  return LODE_OK;
+  return coll_take_life(c, s, e);
 }
 
 /* Opens the database of an entry; `db_name` was made of it. */
@@ -165,6 +233,7 @@ static lode_status coll_open_db (lode_coll *c, lode_store *s,
   lode_status st = kv_db_open(t, db_name, create, &c->db, &shape);
   if (st == LODE_OK && shape.strange) {
     kv_db_close(s->env, c->db);
+    c->db = 0;
     st = fail(&s->error, LODE_INCOMPATIBLE, "%.*s has duplicates or an "
               "order of its own (DUPSORT, INTEGERKEY, REVERSEKEY), which "
               "lode can't keep", (int)db_name.size,
@@ -188,7 +257,7 @@ static lode_status look_up (lode_store *s, lode_slice name, lode_kind kind,
   if (st == LODE_OK)
     st = coll_keep(c, s, &e);
   if (st == LODE_OK) {
-    *size = catalog_db_name(&e, db_name);
+    *size = catalog_db_name(&e, CATALOG_ENTRIES, db_name);
     st = catalog_generation(t, &c->generation);
   }
   handle_done(s);
@@ -209,26 +278,103 @@ static lode_status no_raw (lode_store *s, lode_slice name) {
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
-/* Adds a collection to the catalogue, and its database. */
+/* A cap without a word of who goes first means sieve. */
+static void default_evict (lode_coll_options *o) {
+  if (o->max_entries == 0 && o->max_bytes == 0)
+    o->evict = LODE_EVICT_NONE;
+  else if (o->evict == LODE_EVICT_NONE)
+    o->evict = LODE_EVICT_SIEVE;
+}
+
+/* Adds a collection to the catalogue, and its databases. */
 static lode_status make (lode_store *s, lode_slice name, lode_kind kind,
                          const lode_coll_options *o, lode_coll *c) {
   char db_name[CATALOG_DB_NAME_MAX];
   catalog_entry e;
-  lode_status st;
-  st = no_raw(s, name);
+  size_t size;
+  lode_status st = no_raw(s, name);
   if (st != LODE_OK)
     return st;
   memset(&e, 0, sizeof e);
   e.kind = kind;
   e.name = name;
   e.options = *o;
+  default_evict(&e.options);
   st = catalog_add(&s->write, &e);
   if (st == LODE_OK)
     st = coll_keep(c, s, &e);
+  size = catalog_db_name(&e, CATALOG_ENTRIES, db_name);
   if (st == LODE_OK)
-    st = coll_open_db(c, s, slice_of(db_name, catalog_db_name(&e, db_name)),
-                      true);
-  return st;
+    st = coll_open_db(c, s, slice_of(db_name, size), true);
+  return st == LODE_OK ? coll_open_indexes(c, s, &e, true) : st;
+}
+
+/* Opens the indexes of a collection that was there, as far as they are. */
+static lode_status open_indexes (lode_coll *c, lode_store *s) {
+  catalog_entry e;
+  lode_buffer name = { NULL, 0, 0 };
+  kv_txn *t;
+  lode_status st = handle_read(s, &t);
+  if (st == LODE_OK)
+    st = catalog_by_number(t, c->number, &e);
+  if (st == LODE_OK && buffer_set(&name, e.made.data, e.made.size) !=
+      LODE_OK)
+    st = handle_no_memory(s);
+  handle_done(s);
+  e.made = slice_of_buffer(&name);
+  if (st == LODE_OK)
+    st = coll_open_indexes(c, s, &e, false);
+  lode_buffer_free(&name);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+/* Replaces what is kept of lifetimes by what is given. */
+static void give_life (lode_coll_options *kept, const lode_coll_options *o) {
+  kept->ttl = o->ttl;
+  kept->policy = o->policy;
+  kept->policy_reads = o->policy_reads;
+  kept->on_expire = o->on_expire;
+  kept->times = o->times;
+  kept->max_entries = o->max_entries;
+  kept->max_bytes = o->max_bytes;
+  kept->evict = o->evict;
+  default_evict(kept);
+}
+
+/* Brings catalogue, indexes and entries to what the options ask for. */
+static lode_status renew (lode_coll *c, lode_store *s,
+                          const lode_coll_options *o) {
+  catalog_entry e;
+  lode_status st = catalog_by_number(&s->write, c->number, &e);
+  if (st == LODE_OK && (o->rearm || o->on_expire)) {
+    if (o->rearm)
+      give_life(&e.options, o);
+    e.options.on_expire = o->on_expire;
+    st = catalog_change(&s->write, &e);
+    if (st == LODE_OK)
+      st = catalog_by_number(&s->write, c->number, &e);
+    if (st == LODE_OK)
+      st = coll_take_life(c, s, &e);
+    if (o->hooks != NULL)
+      c->hooks = *o->hooks;
+  }
+  if (st == LODE_OK)
+    st = coll_open_indexes(c, s, &e, true);
+  return st == LODE_OK && o->rearm ? sweep_rearm(c) : st;
+}
+
+/* After the opening of a collection that was there. */
+static lode_status settle_options (lode_coll *c, lode_store *s,
+                                   const lode_coll_options *o) {
+  bool own;
+  bool wanted = o->rearm || (o->on_expire && !c->kept.on_expire) ||
+                c->due == 0 || (coll_is_capped(c) && c->order == 0);
+  lode_status st;
+  if (!wanted || (!o->rearm && (s->readonly || s->snapshots > 0 ||
+                                s->asking > 0 || s->guards > 0)))
+    return LODE_OK;
+  st = handle_write(s, &own);
+  return st == LODE_OK ? handle_written(s, own, renew(c, s, o)) : st;
 }
 
 static lode_status open_or_make (lode_store *s, lode_slice name,
@@ -240,8 +386,10 @@ static lode_status open_or_make (lode_store *s, lode_slice name,
   lode_status st = look_up(s, name, kind, o, c, db_name, &size);
   if (st == LODE_OK)
     st = coll_open_db(c, s, slice_of(db_name, size), false);
+  if (st == LODE_OK)
+    st = open_indexes(c, s);
   if (st != LODE_ABSENT)
-    return st;
+    goto found;
   if (s->readonly)
     return fail(&s->error, LODE_NOT_FOUND, "there is no %s %.*s, and the "
                 "store is open for reading only", kind_name(kind),
@@ -254,12 +402,20 @@ static lode_status open_or_make (lode_store *s, lode_slice name,
   st = look_up(s, name, kind, o, c, db_name, &size); /* made meanwhile? */
   if (st == LODE_OK)
     st = coll_open_db(c, s, slice_of(db_name, size), false);
+  if (st == LODE_OK)
+    st = renew(c, s, o);
   else if (st == LODE_ABSENT) {
     st = make(s, name, kind, o, c);
     if (st == LODE_OK && !own)
       c->made_depth = s->write.depth;
   }
   return handle_written(s, own, st);
+found:
+  if (st == LODE_OK)
+    st = settle_options(c, s, o);
+  if (st != LODE_OK && c->db != 0)
+    close_dbs(c, s);
+  return st;
 }
 
 /* INCOMPATIBLE where the name is that of a collection, or lode's own. */
@@ -314,9 +470,10 @@ lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
   if (st != LODE_OK)
     return st;
   if (options->serializer.size > LODE_NAME_MAX ||
-      options->key_serializer.size > LODE_NAME_MAX)
-    return fail(&s->error, LODE_BAD_ARGUMENT, "a serializer's name has at "
-                "most %d bytes", LODE_NAME_MAX);
+      options->key_serializer.size > LODE_NAME_MAX ||
+      options->policy.size > LODE_NAME_MAX)
+    return fail(&s->error, LODE_BAD_ARGUMENT, "the name of a serializer or "
+                "a policy has at most %d bytes", LODE_NAME_MAX);
   if (s->foreign && !options->raw)
     return fail(&s->error, LODE_INCOMPATIBLE, "%s was written by another "
                 "LMDB program: open its databases with raw = true, or make "
@@ -324,6 +481,9 @@ lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
   c = coll_new(s);
   if (c == NULL)
     return LODE_NO_MEMORY;
+  if (options->hooks != NULL)
+    c->hooks = *options->hooks;
+  colls_reap(s);
   if (s->write.depth == 0 && s->snapshots == 0) {
     handle_done(s);
     kv_db_reap(s->env);
@@ -331,8 +491,7 @@ lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
   st = options->raw ? open_raw(s, name, options, c)
                     : open_or_make(s, name, kind, options, c);
   if (st != LODE_OK) {
-    lode_free(c->texts);
-    lode_free(c);
+    coll_free(c);
     return st;
   }
   coll_attach(c, s);
@@ -340,12 +499,33 @@ lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
   return LODE_OK;
 }
 
+void colls_reap (lode_store *s) {
+  lode_coll *next;
+  if (s->calling > 0)
+    return;
+  for (lode_coll *c = s->colls; c != NULL; c = next) {
+    next = c->next;
+    if (c->orphan) {
+      coll_detach(c);
+      coll_free(c);
+    }
+  }
+}
+
+/*
+** A collector may close a handle while a callback runs, and what called
+** the callback may be at work on it: then it is freed later.
+*/
 void lode_coll_close (lode_coll *c) {
   if (c == NULL)
     return;
+  if (c->store != NULL && c->store->calling > 0) {
+    memset(&c->hooks, 0, sizeof c->hooks);
+    c->orphan = true;
+    return;
+  }
   coll_detach(c);
-  lode_free(c->texts);
-  lode_free(c);
+  coll_free(c);
 }
 
 const lode_coll_options *lode_coll_kept (const lode_coll *c) {
@@ -376,7 +556,7 @@ static void colls_dropped (lode_store *s, uint32_t number, bool own) {
   for (lode_coll *c = s->colls; c != NULL; c = c->next)
     if (c->number == number && !c->kept.raw && !c->gone) {
       if (own) {
-        kv_db_close(s->env, c->db);
+        close_dbs(c, s);
         c->gone = true;
       }
       else if (c->drop_depth == 0)
@@ -384,21 +564,29 @@ static void colls_dropped (lode_store *s, uint32_t number, bool own) {
     }
 }
 
-static lode_status drop_entry (lode_store *s, const catalog_entry *e) {
-  char db_name[CATALOG_DB_NAME_MAX];
-  size_t size = catalog_db_name(e, db_name);
+/* Empties the database of this name, if there is one. */
+static lode_status empty_db (lode_store *s, lode_slice name) {
   kv_txn *t = &s->write;
   kv_shape shape;
   kv_db db;
-  lode_status st = kv_db_open(t, slice_of(db_name, size), false, &db,
-                              &shape);
+  lode_status st = kv_db_open(t, name, false, &db, &shape);
   if (st == LODE_OK) {
     st = kv_db_clear(t, db);
     kv_db_close(s->env, db);
   }
-  else if (st == LODE_ABSENT)
-    st = LODE_OK;
-  return st == LODE_OK ? catalog_drop(t, e) : st;
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+static lode_status drop_entry (lode_store *s, const catalog_entry *e) {
+  char names[CATALOG_DBS][CATALOG_DB_NAME_MAX];
+  size_t sizes[CATALOG_DBS];
+  lode_status st = LODE_OK;
+  for (int i = 0; i < CATALOG_DBS; i++) /* `e` lies in the map */
+    sizes[i] = catalog_db_name(e, (catalog_db)i, names[i]);
+  st = catalog_drop(&s->write, e);
+  for (int i = 0; st == LODE_OK && i < CATALOG_DBS; i++)
+    st = empty_db(s, slice_of(names[i], sizes[i]));
+  return st;
 }
 
 static lode_status drop_raw (lode_store *s, lode_slice name) {
@@ -510,7 +698,8 @@ lode_status lode_coll_statistics (lode_coll *c, lode_coll_stats *stats) {
   kv_db_stats db;
   lode_store *s;
   kv_txn *t;
-  lode_status st = lode_len(c, &stats->entries);
+  lode_status st = entry_count(c, &stats->entries, &stats->expired);
+  stats->waiting = life_waits(c) ? stats->expired : 0;
   if (st == LODE_OK)
     st = coll_store(c, &s);
   if (st == LODE_OK)

@@ -3,17 +3,8 @@
 */
 #include <stdlib.h>
 
-#include "handle.h"
-
-static lode_status no_memory (lode_store *s) {
-  return fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
-}
-
-lode_status entry_damaged (lode_coll *c) {
-  return fail(&c->store->error, LODE_CORRUPT, "the entry is damaged: its "
-              "bytes don't agree with their checksum; restore it from a "
-              "backup, or write it anew");
-}
+#include "entry.h"
+#include "sweep.h"
 
 /* {==================================================================
 ** Keys
@@ -58,7 +49,7 @@ static lode_status key_of_any_string (lode_coll *coll, lode_slice s,
   if (st == LODE_OK)
     return lode_key_of(coll, slice_of_buffer(b), no_hash, key);
   if (st == LODE_NO_MEMORY)
-    return no_memory(store);
+    return handle_no_memory(store);
   return fail(&store->error, st, "a key has at most %llu bytes",
               (unsigned long long)LODE_KEY_MAX);
 }
@@ -82,29 +73,21 @@ lode_status lode_key_of_string (lode_coll *coll, lode_slice s,
 ** Reading
 ** =================================================================== */
 
-/* Whether the record of `stored` is a bucket. */
-static bool in_bucket (const lode_coll *c, lode_slice stored) {
-  return key_stored_is_long(stored) && !c->kept.raw;
+/* Notes that an entry was read. What there is no memory for goes unnoted. */
+static lode_status note_access (lode_coll *c, const lode_key *key) {
+  uint64_t now;
+  lode_status st = clock_now(&c->store->clock, &now);
+  if (st == LODE_OK)
+    (void)access_add(c->store->shared->accesses, c->number, key->stored,
+                     key->whole, now);
+  return st;
 }
 
-lode_status entry_get (lode_coll *c, kv_txn *t, lode_slice stored,
-                       lode_slice whole, lode_value *value) {
-  lode_slice record;
-  lode_status st = kv_get(t, c->db, stored, &record);
-  if (lode_unlikely(st != LODE_OK))
-    return st;
-  if (lode_unlikely(c->kept.raw)) {
-    value->data = record;
-    value->codec = LODE_BYTES;
-  }
-  else if (lode_unlikely(in_bucket(c, stored)))
-    st = bucket_find(&c->check, record, whole, value);
-  else
-    st = record_read(&c->check, whole, record, value);
-  return st == LODE_CORRUPT ? entry_damaged(c) : st;
-}
-
-lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
+/* As lode_get, without noting an access. */
+static lode_status look_up (lode_coll *c, const lode_key *key,
+                            lode_value *value) {
+  record r;
+  bool alive;
   lode_store *s;
   kv_txn *t;
   lode_status st = coll_store(c, &s);
@@ -113,7 +96,12 @@ lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
   st = handle_read(s, &t);
   if (st != LODE_OK)
     return st;
-  st = entry_get(c, t, key->stored, key->whole, value);
+  st = item_get(c, t, key->stored, key->whole, &r);
+  if (lode_unlikely(st == LODE_OK && r.flags != 0)) {
+    st = life_judge(c, t, key->whole, &r, &alive);
+    if (st == LODE_OK && !alive)
+      st = LODE_ABSENT;
+  }
   if (lode_unlikely(st != LODE_OK)) {
     if (st == LODE_ABSENT) {
       lode_status stands = coll_stands(c, t);
@@ -125,6 +113,18 @@ lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
     handle_done(s);
     st = coll_gone(c);
   }
+  else
+    *value = r.value;
+  return st;
+}
+
+lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
+  lode_status st = look_up(c, key, value);
+  if (lode_unlikely(st == LODE_OK && c->track)) {
+    st = note_access(c, key);
+    if (st != LODE_OK)
+      handle_done(c->store);
+  }
   return st;
 }
 
@@ -135,14 +135,28 @@ void lode_done (lode_coll *c) {
 
 lode_status lode_has (lode_coll *c, const lode_key *key) {
   lode_value value;
-  lode_status st = lode_get(c, key, &value);
+  lode_status st = look_up(c, key, &value);
   lode_done(c);
   return st;
 }
 
-lode_status lode_len (lode_coll *c, uint64_t *n) {
+/* Entries that are alive, as `t` sees them, and those that have died. */
+static lode_status count_all (lode_coll *c, kv_txn *t, uint64_t *n,
+                              uint64_t *dead) {
   kv_db_stats stats;
-  uint64_t extra = 0;
+  int64_t extra = 0;
+  lode_status st = kv_db_measure(t, c->db, &stats);
+  *dead = 0;
+  if (st == LODE_OK && !c->kept.raw)
+    st = catalog_extra(t, c->number, &extra);
+  if (st == LODE_OK)
+    st = life_count_dead(c, t, dead);
+  if (st == LODE_OK)
+    *n = stats.entries + (uint64_t)extra - *dead;
+  return st;
+}
+
+lode_status entry_count (lode_coll *c, uint64_t *n, uint64_t *dead) {
   lode_store *s;
   kv_txn *t;
   lode_status st = coll_store(c, &s);
@@ -152,13 +166,14 @@ lode_status lode_len (lode_coll *c, uint64_t *n) {
     return st;
   st = coll_stands(c, t);
   if (st == LODE_OK)
-    st = kv_db_measure(t, c->db, &stats);
-  if (st == LODE_OK && !c->kept.raw)
-    st = catalog_extra(t, c->number, &extra);
-  if (st == LODE_OK)
-    *n = stats.entries + extra;
+    st = count_all(c, t, n, dead);
   handle_done(s);
   return st;
+}
+
+lode_status lode_len (lode_coll *c, uint64_t *n) {
+  uint64_t dead;
+  return entry_count(c, n, &dead);
 }
 
 /* }================================================================== */
@@ -167,115 +182,75 @@ lode_status lode_len (lode_coll *c, uint64_t *n) {
 ** Writing
 ** =================================================================== */
 
-/* Counts a bucket that has one entry more or less than before. */
-static lode_status count_extra (lode_coll *c, int change) {
-  kv_txn *t = &c->store->write;
-  uint64_t extra;
-  lode_status st = catalog_extra(t, c->number, &extra);
-  if (st == LODE_OK && change < 0 && extra == 0)
-    return entry_damaged(c);
-  if (st == LODE_OK)
-    st = catalog_set_extra(t, c->number, change < 0 ? extra - 1 : extra + 1);
-  return st;
-}
-
-/* Changes the bucket under `stored`; `value` null takes the entry out. */
-static lode_status change_bucket (lode_coll *c, lode_slice stored,
-                                  lode_slice whole, const lode_value *value) {
-  lode_store *s = c->store;
-  lode_slice bucket = slice_of("", 0);
-  int change;
-  lode_status st = kv_get(&s->write, c->db, stored, &bucket);
-  if (st == LODE_ABSENT)
-    st = LODE_OK;
-  if (st != LODE_OK)
-    return st;
-  st = bucket_change(&s->record, bucket, &c->check, whole, value, &change);
-  if (st != LODE_OK)
-    return st == LODE_CORRUPT ? entry_damaged(c) : st == LODE_NO_MEMORY
-           ? no_memory(s) : fail(&s->error, st, "the entry is too big");
-  if (change == 0 && value == NULL)
-    return LODE_ABSENT;
-  if (change != 0 && bucket.size > 0 && s->record.size > 0)
-    st = count_extra(c, change);
-  if (st != LODE_OK)
-    return st;
-  if (s->record.size == 0)
-    return kv_delete(&s->write, c->db, stored);
-  return kv_put(&s->write, c->db, stored, slice_of_buffer(&s->record),
-                false);
-}
-
-/* The record of a value, in the store's buffer. */
-static lode_status build_record (lode_coll *c, lode_slice whole,
-                                 lode_value value, lode_slice *record) {
-  lode_buffer *b = &c->store->record;
-  if (c->kept.raw) {
-    *record = value.data;
-    return LODE_OK;
-  }
-  b->size = 0;
-  if (lode_buffer_reserve(b, record_size(value)) != LODE_OK)
-    return no_memory(c->store);
-  record_write(b->data, &c->check, whole, value);
-  *record = slice_of(b->data, record_size(value));
-  return LODE_OK;
-}
-
-/* ADD and REPLACE look first. */
-static lode_status may_put (lode_coll *c, lode_slice stored,
-                            lode_slice whole, lode_put_mode mode) {
-  lode_value old;
-  lode_status st;
-  if (mode == LODE_PUT)
-    return LODE_OK;
-  st = entry_get(c, &c->store->write, stored, whole, &old);
-  if (st == LODE_OK)
-    return mode == LODE_ADD ? LODE_EXISTS : LODE_OK;
-  if (st == LODE_ABSENT)
-    return mode == LODE_ADD ? LODE_OK : LODE_ABSENT;
-  return st;
-}
-
-lode_status entry_put (lode_coll *c, lode_slice stored, lode_slice whole,
-                       lode_value value, lode_put_mode mode) {
-  lode_slice record;
-  lode_status st = may_put(c, stored, whole, mode);
-  if (st != LODE_OK)
-    return st;
-  if (in_bucket(c, stored))
-    return change_bucket(c, stored, whole, &value);
-  st = build_record(c, whole, value, &record);
-  if (st == LODE_OK)
-    st = kv_put(&c->store->write, c->db, stored, record, false);
-  return st;
-}
-
-lode_status entry_delete (lode_coll *c, lode_slice stored,
-                          lode_slice whole) {
-  if (in_bucket(c, stored))
-    return change_bucket(c, stored, whole, NULL);
-  return kv_delete(&c->store->write, c->db, stored);
+/* Ends it: what goes on the side of a write is done before its commit. */
+static lode_status end (lode_coll *c, bool own, lode_status st) {
+  if (own && st == LODE_OK)
+    st = sweep_inline(c->store, c);
+  return handle_written(c->store, own, st);
 }
 
 /* LMDB writes no value of 2 GiB; far below that it is no good idea either. */
-static lode_status check_size (lode_store *s, lode_value value) {
+static lode_status check_size (lode_coll *c, const lode_key *key,
+                               lode_value value) {
+  lode_store *s = c->store;
+  size_t size = key->whole.size + value.data.size;
+  if (c->kept.max_bytes != 0 && size > c->kept.max_bytes)
+    return fail(&s->error, LODE_BAD_VALUE, "key and value have %llu bytes, "
+                "more than the whole collection may have (max_bytes %llu)",
+                (unsigned long long)size,
+                (unsigned long long)c->kept.max_bytes);
   if (value.data.size <= ((size_t)1 << 30))
     return LODE_OK;
   return fail(&s->error, LODE_BAD_VALUE, "the value has %llu bytes; at most "
               "1 GiB is allowed", (unsigned long long)value.data.size);
 }
 
+/* A plain write looks at what is there only when it must. */
+static lode_status put_plain (lode_coll *c, const lode_key *key,
+                              lode_value value, lode_put_mode mode) {
+  record old;
+  lode_status st;
+  if (mode != LODE_PUT) {
+    st = item_get(c, &c->store->write, key->stored, key->whole, &old);
+    if (st == LODE_OK && mode == LODE_ADD)
+      return LODE_EXISTS;
+    if (st != LODE_OK && !(st == LODE_ABSENT && mode == LODE_ADD))
+      return st;
+  }
+  return item_put(c, key->stored, key->whole, value, NULL);
+}
+
+lode_status entry_put (lode_coll *c, const lode_key *key, lode_value value,
+                       lode_put_mode mode, uint64_t ttl,
+                       const lode_fetch_life *fetched) {
+  lode_status st = check_size(c, key, value);
+  if (st != LODE_OK)
+    return st;
+  if (lode_likely(!c->timed && fetched == NULL &&
+                  (ttl == LODE_TTL_OWN || ttl >= LODE_TTL_KEEP)))
+    return put_plain(c, key, value, mode);
+  if (c->kept.raw)
+    return fail(&c->store->error, LODE_BAD_ARGUMENT, "a raw collection "
+                "keeps the bytes as they are, so its entries have no time "
+                "to live");
+  st = life_put(c, key->stored, key->whole, value, mode, ttl, fetched);
+  return st == LODE_OK ? evict_excess(c) : st;
+}
+
+lode_status entry_delete (lode_coll *c, lode_slice stored,
+                          lode_slice whole) {
+  return lode_unlikely(c->timed) ? life_delete(c, stored, whole)
+                                 : item_delete(c, stored, whole);
+}
+
 lode_status lode_put (lode_coll *c, const lode_key *key, lode_value value,
-                      lode_put_mode mode) {
+                      lode_put_mode mode, uint64_t ttl) {
   bool own;
   lode_status st = coll_write(c, &own);
   if (st != LODE_OK)
     return st;
-  st = check_size(c->store, value);
-  if (st == LODE_OK)
-    st = entry_put(c, key->stored, key->whole, value, mode);
-  return handle_written(c->store, own, st);
+  st = entry_put(c, key, value, mode, ttl, NULL);
+  return end(c, own, st);
 }
 
 lode_status lode_delete (lode_coll *c, const lode_key *key) {
@@ -284,7 +259,21 @@ lode_status lode_delete (lode_coll *c, const lode_key *key) {
   if (st != LODE_OK)
     return st;
   st = entry_delete(c, key->stored, key->whole);
-  return handle_written(c->store, own, st);
+  return end(c, own, st);
+}
+
+/* Empties the tree and what goes with it. */
+static lode_status clear_all (lode_coll *c, kv_txn *t) {
+  lode_status st = kv_db_clear(t, c->db);
+  if (st == LODE_OK && !c->kept.raw)
+    st = catalog_set_extra(t, c->number, 0);
+  if (st == LODE_OK && c->due != 0)
+    st = kv_db_clear(t, c->due);
+  if (st == LODE_OK && c->order != 0)
+    st = kv_db_clear(t, c->order);
+  if (c->track)
+    access_drop(c->store->shared->accesses, c->number);
+  return st;
 }
 
 lode_status lode_clear (lode_coll *c, uint64_t *n) {
@@ -295,9 +284,7 @@ lode_status lode_clear (lode_coll *c, uint64_t *n) {
     return st;
   st = lode_len(c, &before);
   if (st == LODE_OK)
-    st = kv_db_clear(&c->store->write, c->db);
-  if (st == LODE_OK && !c->kept.raw)
-    st = catalog_set_extra(&c->store->write, c->number, 0);
+    st = clear_all(c, &c->store->write);
   st = handle_written(c->store, own, st);
   if (st == LODE_OK)
     *n = before;
@@ -322,6 +309,7 @@ struct lode_batch {
   lode_buffer order;  /* size_t offsets of pairs, as they came */
   size_t last;        /* offset of the latest */
   bool ascending;     /* they came sorted, none twice */
+  uint64_t ttl;
 };
 
 typedef struct pair {
@@ -346,7 +334,8 @@ static int pair_compare (const void *a, const void *b) {
   return c != 0 ? c : (p > q) - (p < q); /* equal keys stay in turn */
 }
 
-lode_status lode_batch_begin (lode_coll *c, lode_batch **batch) {
+lode_status lode_batch_begin (lode_coll *c, uint64_t ttl,
+                              lode_batch **batch) {
   lode_store *s;
   lode_status st = coll_store(c, &s);
   lode_batch *b;
@@ -354,10 +343,11 @@ lode_status lode_batch_begin (lode_coll *c, lode_batch **batch) {
     return st;
   b = lode_malloc(sizeof *b);
   if (b == NULL)
-    return no_memory(s);
+    return handle_no_memory(s);
   memset(b, 0, sizeof *b);
   b->coll = c;
   b->ascending = true;
+  b->ttl = ttl;
   *batch = b;
   return LODE_OK;
 }
@@ -367,8 +357,8 @@ size_t lode_batch_pending (const lode_batch *b) { return b->pairs.size; }
 lode_status lode_batch_add (lode_batch *b, const lode_key *key,
                             lode_value value) {
   lode_coll *c = b->coll;
-  bool is_long = in_bucket(c, key->stored);
-  size_t record = c->kept.raw ? value.data.size : record_size(value);
+  bool is_long = item_in_bucket(c, key->stored);
+  size_t record = c->kept.raw ? value.data.size : record_size(value, NULL);
   size_t whole = is_long ? key->whole.size : 0;
   size_t size = PAIR_HEAD + key->stored.size + record + whole;
   size_t at = b->pairs.size;
@@ -376,12 +366,12 @@ lode_status lode_batch_add (lode_batch *b, const lode_key *key,
   lode_store *s;
   lode_status st = coll_store(c, &s);
   if (st == LODE_OK)
-    st = check_size(s, value);
+    st = check_size(c, key, value);
   if (st != LODE_OK)
     return st;
   if (lode_buffer_reserve(&b->pairs, size) != LODE_OK ||
       lode_buffer_add(&b->order, &at, sizeof at) != LODE_OK)
-    return no_memory(s);
+    return handle_no_memory(s);
   p = b->pairs.data + at;
   put_u32(p, (uint32_t)key->stored.size);
   put_u32(p + 4, (uint32_t)record);
@@ -390,7 +380,7 @@ lode_status lode_batch_add (lode_batch *b, const lode_key *key,
   memcpy(p, key->stored.data, key->stored.size);
   p += key->stored.size;
   if (!c->kept.raw)
-    record_write(p, &c->check, key->whole, value);
+    record_write(p, &c->check, key->whole, value, NULL);
   else if (record > 0)
     memcpy(p, value.data.data, record);
   if (whole > 0)
@@ -424,19 +414,32 @@ static lode_status last_key (lode_coll *c, unsigned char room[KV_KEY_MAX],
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
+/* One pair whose record is not just to be put. */
+static lode_status write_opened (lode_batch *b, const pair *x) {
+  lode_coll *c = b->coll;
+  lode_key key;
+  record r;
+  if (c->kept.raw) {
+    r.value.data = x->record;
+    r.value.codec = LODE_BYTES;
+  }
+  else if (record_read(&c->check, x->whole, x->record, &r) != LODE_OK)
+    return item_damaged(c);
+  key.whole = x->whole;
+  key.stored = x->stored;
+  return entry_put(c, &key, r.value, LODE_PUT, b->ttl, NULL);
+}
+
 /* One pair: appended when it lies past the `last` key of the tree. */
-static lode_status write_pair (lode_coll *c, const pair *x,
+static lode_status write_pair (lode_batch *b, const pair *x,
                                lode_slice *last) {
-  lode_value value;
-  lode_status st;
+  lode_coll *c = b->coll;
   bool append = slice_compare(x->stored, *last) > 0;
   if (append)
     *last = x->stored;
-  if (!in_bucket(c, x->stored))
-    return kv_put(&c->store->write, c->db, x->stored, x->record, append);
-  st = record_read(&c->check, x->whole, x->record, &value);
-  return st == LODE_OK ? entry_put(c, x->stored, x->whole, value, LODE_PUT)
-                       : entry_damaged(c);
+  if (c->timed || b->ttl != LODE_TTL_OWN || item_in_bucket(c, x->stored))
+    return write_opened(b, x);
+  return kv_put(&c->store->write, c->db, x->stored, x->record, append);
 }
 
 static lode_status write_pairs (lode_batch *b) {
@@ -454,7 +457,7 @@ static lode_status write_pairs (lode_batch *b) {
       if (key_compare(x.stored, x.whole, next.stored, next.whole) == 0)
         continue;
     }
-    st = write_pair(b->coll, &x, &last);
+    st = write_pair(b, &x, &last);
   }
   return st;
 }
@@ -477,7 +480,7 @@ lode_status lode_batch_write (lode_batch *b) {
     st = write_pairs(b);
   b->pairs.size = b->order.size = b->last = 0;
   b->ascending = true;
-  return handle_written(b->coll->store, own, st);
+  return end(b->coll, own, st);
 }
 
 void lode_batch_end (lode_batch *b) {

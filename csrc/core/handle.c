@@ -3,6 +3,10 @@
 */
 #include "handle.h"
 
+lode_status handle_no_memory (lode_store *s) {
+  return fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
+}
+
 lode_status coll_gone (const lode_coll *c) {
   return fail(&c->store->error, LODE_NOT_FOUND, "this collection was "
               "dropped; open it anew to make it again");
@@ -23,8 +27,80 @@ lode_status coll_stands (lode_coll *c, kv_txn *t) {
     st = catalog_by_number(t, c->number, &entry);
   if (st == LODE_ABSENT) /* for good: numbers are not used again */
     return coll_gone(c);
+  if (st == LODE_OK) /* another process may have given it other options */
+    st = coll_take_life(c, c->store, &entry);
   if (st == LODE_OK)
     c->generation = generation;
+  return st;
+}
+
+lode_status coll_take_life (lode_coll *c, lode_store *s,
+                            const catalog_entry *e) {
+  const lode_coll_options *o = &e->options;
+  bool same = c->policy != NULL && slice_equal(c->kept.policy, o->policy);
+  if (!same) {
+    unsigned char *text = lode_realloc(c->policy, o->policy.size + 1);
+    if (text == NULL)
+      return handle_no_memory(s);
+    if (c->policy != NULL && c->kept.policy.size > 0)
+      c->hooks.deadline = NULL; /* what this process has is not it */
+    c->policy = text;
+    if (o->policy.size > 0)
+      memcpy(text, o->policy.data, o->policy.size);
+    c->kept.policy = slice_of(text, o->policy.size);
+  }
+  c->kept.ttl = o->ttl;
+  c->kept.policy_reads = o->policy_reads;
+  c->kept.on_expire = o->on_expire;
+  c->kept.times = o->times;
+  c->kept.max_entries = o->max_entries;
+  c->kept.max_bytes = o->max_bytes;
+  c->kept.evict = o->evict;
+  c->track = o->times || o->policy_reads || o->evict == LODE_EVICT_SIEVE ||
+             o->evict == LODE_EVICT_LRU || o->evict == LODE_EVICT_LFU ||
+             o->evict == LODE_EVICT_RANK;
+  return LODE_OK;
+}
+
+lode_status coll_open_indexes (lode_coll *c, lode_store *s,
+                               const catalog_entry *e, bool create) {
+  char name[CATALOG_DB_NAME_MAX];
+  kv_txn *t = s->write.depth > 0 ? &s->write : &s->read;
+  kv_shape shape;
+  size_t size;
+  lode_status st = LODE_OK;
+  if (c->due == 0) {
+    size = catalog_db_name(e, CATALOG_DUE, name);
+    st = kv_db_open(t, slice_of(name, size), create, &c->due, &shape);
+  }
+  if (st == LODE_OK && c->order == 0 && coll_is_capped(c)) {
+    size = catalog_db_name(e, CATALOG_ORDER, name);
+    st = kv_db_open(t, slice_of(name, size), create, &c->order, &shape);
+  }
+  return st;
+}
+
+/* Sees whether the collection is timed, and opens what it needs. */
+static lode_status see_time (lode_coll *c, lode_store *s) {
+  const lode_coll_options *o = &c->kept;
+  kv_db_stats stats;
+  catalog_entry e;
+  lode_status st = LODE_OK;
+  if (o->raw)
+    return LODE_OK;
+  if (lode_unlikely(c->due == 0 || (c->order == 0 && coll_is_capped(c)))) {
+    st = catalog_by_number(&s->write, c->number, &e);
+    if (st == LODE_OK)
+      st = coll_open_indexes(c, s, &e, true);
+    if (st != LODE_OK)
+      return st;
+  }
+  c->timed = o->ttl != 0 || o->policy.size > 0 || o->times ||
+             o->on_expire || coll_is_capped(c);
+  if (!c->timed) {
+    st = kv_db_measure(&s->write, c->due, &stats);
+    c->timed = st == LODE_OK && stats.entries > 0;
+  }
   return st;
 }
 
@@ -37,6 +113,10 @@ lode_status handle_write (lode_store *s, bool *own) {
     return fail(&s->error, LODE_READONLY, "%s: a snapshot is for reading; "
                 "write before or after it, or use a transaction",
                 s->files.base);
+  if (s->asking > 0)
+    return fail(&s->error, LODE_REENTRY, "%s: a policy was called to answer "
+                "when an entry dies; it can read the store, but not write "
+                "to it", s->files.base);
   if (s->guards > 0)
     return fail(&s->error, LODE_REENTRY, "%s: this function was called "
                 "while its entry is being changed, and can't write to the "
@@ -53,8 +133,10 @@ lode_status handle_written (lode_store *s, bool own, lode_status st) {
   if (!own)
     return st;
   if (st == LODE_OK)
-    return kv_write_commit(&s->write);
-  kv_write_abort(&s->write);
+    st = kv_write_commit(&s->write);
+  else
+    kv_write_abort(&s->write);
+  clock_settle(&s->clock, st == LODE_OK);
   return st;
 }
 
@@ -67,6 +149,8 @@ lode_status coll_write (lode_coll *c, bool *own) {
     return st;
   if (c->serial != s->serial || c->drop_depth > 0 || c->gone) {
     st = coll_stands(c, &s->write);
+    if (st == LODE_OK)
+      st = see_time(c, s);
     if (st != LODE_OK)
       return handle_written(s, *own, st);
     c->serial = s->serial;
@@ -87,8 +171,10 @@ static lode_status db_names (lode_store *s, lode_buffer *names,
   st = catalog_generation(t, generation);
   if (st == LODE_OK && *generation != kv_generation(s->env))
     while ((st = catalog_next(t, after, &entry)) == LODE_OK) {
-      size_t size = catalog_db_name(&entry, db_name);
-      st = lode_buffer_add(names, db_name, size + 1);
+      for (int i = 0; st == LODE_OK && i < CATALOG_DBS; i++) {
+        size_t size = catalog_db_name(&entry, (catalog_db)i, db_name);
+        st = lode_buffer_add(names, db_name, size + 1);
+      }
       if (st != LODE_OK)
         break;
       after = entry.name;

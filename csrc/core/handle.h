@@ -13,11 +13,12 @@
 #ifndef LODE_HANDLE_H
 #define LODE_HANDLE_H
 
-#include "catalog.h"
 #include "check.h"
+#include "clock.h"
 #include "key.h"
 #include "kv.h"
 #include "record.h"
+#include "shared.h"
 
 struct lode_store {
   kv_env *env;
@@ -30,23 +31,43 @@ struct lode_store {
   unsigned snapshots;  /* nested ones */
   unsigned guards;     /* lode_lock without its lode_lock_begin or end */
   unsigned flat;       /* lode_lock_begin inside a transaction */
+  unsigned asking;     /* policies that are being asked, nested */
+  unsigned calling;    /* callbacks that are running, of any kind */
+  bool sweeping;       /* a sweep is under way */
   unsigned timeout;
   uint64_t serial;     /* of the outermost transaction */
   unsigned char secret[HASH_SIZE];
   kv_txn read, write;
+  shared *shared;
+  lode_maintenance maintenance;
+  uint64_t (*user_clock)(void *data);
+  void *clock_data;
+  bool keeps;          /* the thread of maintain.h works for it, too */
+  clock_state clock;
+  uint64_t swept, last_sweep; /* as lode_stats tells them */
+  unsigned turn;       /* of inline sweeps, over the collections */
+  lode_buffer next;    /* name of the collection that lode_maintain is at */
   lode_coll *colls;
   lode_walk *walks;
   lode_buffer record;  /* for building one */
+  lode_buffer old;     /* for keeping one */
 };
 
 struct lode_coll {
   lode_store *store;      /* null: closed */
   lode_coll *next, **link;
   lode_coll_options kept; /* its texts are in `texts` */
-  unsigned char *texts;
+  unsigned char *texts, *policy;
   uint32_t number;
   record_check check;
-  kv_db db;
+  kv_db db, due, order;   /* entries; their indexes, 0: none */
+  lode_hooks hooks;
+  bool timed;             /* it has options of time, or its deadline index
+                             is not empty; known in transactions */
+  bool track;             /* reads are noted */
+  bool hooked;            /* its `removed` hook is running */
+  bool orphan;            /* closed while a callback ran: to be freed */
+  lode_buffer sweep;      /* the call after which the next sweep begins */
   uint64_t generation;    /* of the catalogue when it last stood there */
   uint64_t serial;        /* of the transaction that looked for it */
   unsigned made_depth;    /* level of the transaction that made it; 0: done */
@@ -106,25 +127,35 @@ lode_status coll_gone (const lode_coll *c);
 lode_status handle_write (lode_store *s, bool *own);
 /* Ends it: commits its own on OK, rolls it back otherwise; gives `st`. */
 lode_status handle_written (lode_store *s, bool own, lode_status st);
+/* Whether entries are evicted when there are too many. */
+static inline bool coll_is_capped (const lode_coll *c) {
+  return c->kept.max_entries != 0 || c->kept.max_bytes != 0;
+}
+
+/* Takes over what the catalogue says of its lifetimes and caps. */
+lode_status coll_take_life (lode_coll *c, lode_store *s,
+                            const catalog_entry *e);
+
 /* handle_write for a collection, which must stand. */
 lode_status coll_write (lode_coll *c, bool *own);
 
 /* Opens every database of the catalogue, so that a snapshot sees them. */
 lode_status handle_prepare (lode_store *s);
 
-/* Takes an entry out or puts it in; `key` is as it stands in the tree. */
-lode_status entry_put (lode_coll *c, lode_slice stored, lode_slice whole,
-                       lode_value value, lode_put_mode mode);
-lode_status entry_delete (lode_coll *c, lode_slice stored, lode_slice whole);
-/* Opens what stands under `stored` in `t`. */
-lode_status entry_get (lode_coll *c, kv_txn *t, lode_slice stored,
-                       lode_slice whole, lode_value *value);
+/*
+** Opens the indexes that the collection needs and this handle has not open;
+** makes them where `create`, in the open transaction.
+*/
+lode_status coll_open_indexes (lode_coll *c, lode_store *s,
+                               const catalog_entry *e, bool create);
 
-/* CORRUPT, in words, for an entry of `c`. */
-lode_status entry_damaged (lode_coll *c);
+/* NO_MEMORY, in words. */
+lode_status handle_no_memory (lode_store *s);
 
 /* Detaches a collection's handle from its store: it is closed. */
 void coll_detach (lode_coll *c);
+/* Frees those that were closed while a callback of the store was running. */
+void colls_reap (lode_store *s);
 /*
 ** A level of the transaction has ended: what it made or dropped becomes its
 ** parent's, or the truth, or was nothing.

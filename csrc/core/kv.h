@@ -44,6 +44,7 @@ typedef struct kv_txn {
   bool logging;
   bool allowance;         /* the map was widened for deletes */
   bool bumped;            /* pages freed last were made available */
+  bool lenient;           /* puts may go past the quota, as deletes do */
   unsigned depth;
   unsigned failed_depth;  /* which level can only be rolled back; 0: none */
   lode_status failed;     /* and why */
@@ -89,6 +90,10 @@ unsigned kv_collections (const kv_env *env); /* most that are allowed */
 kv_db kv_catalog (const kv_env *env);
 void kv_set_catalog (kv_env *env, kv_db db);
 uint64_t kv_generation (kv_env *env);
+/* The mark of the clock (clock.h), shared with all processes on the file. */
+_Atomic uint64_t *kv_mark (kv_env *env);
+/* The side file's descriptor; -1: none. */
+int kv_side (const kv_env *env);
 void kv_set_generation (kv_env *env, uint64_t generation);
 
 /* {==================================================================
@@ -182,7 +187,8 @@ lode_status kv_cursor_move (kv_txn *t, kv_cursor *c, kv_move move,
 
 #include <lmdb.h>
 
-#define KV_SPARE_DBS 64 /* databases past `collections` */
+#define KV_DBS_EACH 3   /* databases of a collection: with its indexes */
+#define KV_SPARE_DBS 64 /* and past these */
 
 typedef struct kv_open_db { /* a database that is open in this process */
   lode_slice name;       /* null: none at this place */

@@ -103,6 +103,10 @@ static uint64_t whole_pages (uint64_t size) {
   return size < page ? page : size / page * page;
 }
 
+static unsigned most_dbs (const lode_options *o) {
+  return o->collections * KV_DBS_EACH + KV_SPARE_DBS;
+}
+
 /* One try to open; a failed MDB_env is of no use and closed. */
 static int open_once (const files *f, const lode_options *o, uint64_t map,
                       unsigned flags, MDB_env **mdb) {
@@ -115,7 +119,7 @@ static int open_once (const files *f, const lode_options *o, uint64_t map,
     return rc;
   if ((rc = mdb_env_set_mapsize(env, map)) == 0 &&
       (rc = mdb_env_set_maxreaders(env, o->readers)) == 0 &&
-      (rc = mdb_env_set_maxdbs(env, o->collections + KV_SPARE_DBS)) == 0 &&
+      (rc = mdb_env_set_maxdbs(env, most_dbs(o))) == 0 &&
       (rc = mdb_env_open(env, f->base, flags | MDB_NOTLS |
                          (is_dir ? 0u : (unsigned)MDB_NOSUBDIR),
                          (mdb_mode_t)o->mode)) == 0 &&
@@ -209,7 +213,7 @@ static bool env_init (kv_env *env, const char *name,
   env->max_size = o->max_size != 0 ? whole_pages(o->max_size) : 0;
   env->collections = o->collections;
   env->timeout = o->lock_timeout;
-  env->max_dbs = o->collections + KV_SPARE_DBS + KV_MAIN + 1;
+  env->max_dbs = most_dbs(o) + KV_MAIN + 1;
   env->name = lode_malloc(size);
   env->dbs = lode_malloc(env->max_dbs * sizeof *env->dbs);
   if (env->name != NULL)
@@ -453,6 +457,10 @@ uint64_t kv_generation (kv_env *env) { return env->generation; }
 void kv_set_generation (kv_env *env, uint64_t generation) {
   env->generation = generation;
 }
+
+_Atomic uint64_t *kv_mark (kv_env *env) { return writer_mark(&env->writer); }
+
+int kv_side (const kv_env *env) { return env->writer.fd; }
 
 uint64_t kv_version (kv_env *env) {
   MDB_envinfo info;

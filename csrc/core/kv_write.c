@@ -114,8 +114,8 @@ static lode_status map_grow (kv_env *env, bool allowance, lode_error *e) {
 **   entry := op (1) db (4) key size (4) value size (4) key value
 */
 typedef enum log_op {
-  LOG_PUT, LOG_APPEND, LOG_DELETE, LOG_CLEAR, LOG_REMOVE, LOG_MAKE, LOG_BEGIN,
-  LOG_END
+  LOG_PUT, LOG_LENIENT, LOG_APPEND, LOG_DELETE, LOG_CLEAR, LOG_REMOVE,
+  LOG_MAKE, LOG_BEGIN, LOG_END
 } log_op;
 
 #define LOG_HEAD 13
@@ -173,7 +173,7 @@ static int apply (kv_txn *t, log_op op, kv_db db, lode_slice key,
   kv_db made;
   int rc;
   switch (op) {
-    case LOG_PUT: return mdb_put(t->txn, db, &k, &v, 0);
+    case LOG_PUT: case LOG_LENIENT: return mdb_put(t->txn, db, &k, &v, 0);
     case LOG_APPEND: return mdb_put(t->txn, db, &k, &v, MDB_APPEND);
     case LOG_DELETE: return mdb_del(t->txn, db, &k, NULL);
     case LOG_CLEAR: return mdb_drop(t->txn, db, 0);
@@ -352,7 +352,8 @@ lode_status kv_make_room (kv_txn *t) {
 
 lode_status kv_put (kv_txn *t, kv_db db, lode_slice key, lode_slice value,
                     bool append) {
-  return write(t, append ? LOG_APPEND : LOG_PUT, db, key, value);
+  log_op op = t->lenient ? LOG_LENIENT : append ? LOG_APPEND : LOG_PUT;
+  return write(t, op, db, key, value);
 }
 
 lode_status kv_delete (kv_txn *t, kv_db db, lode_slice key) {

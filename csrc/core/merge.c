@@ -15,6 +15,7 @@
 */
 #include <stdlib.h>
 
+#include "entry.h"
 #include "walk.h"
 
 #define NEAR 8 /* moves one by one that are tried before a search */
@@ -125,11 +126,7 @@ static int compare (const merge *m, const scan_key *a, const scan_key *b) {
 }
 
 /* Moves the scan on and checks the member's record. */
-static lode_status scan_member (node *n) {
-  lode_value value;
-  lode_status st = scan_next(&n->scan);
-  return st == LODE_OK ? scan_value(&n->scan, &value) : st;
-}
+static lode_status scan_member (node *n) { return scan_live(&n->scan); }
 
 static bool in_group (const scan_key *k) {
   return k->whole.size >= KEY_PREFIX;
@@ -273,14 +270,11 @@ static lode_status leaf_next (const merge *m, node *n) {
 /* The search of a leaf that sorts: to the group of `to`, then on in it. */
 static lode_status leaf_seek_sorted (const merge *m, node *n,
                                      const scan_key *to) {
-  lode_value value;
   lode_status st = LODE_OK;
   if (!m->reverse) {
     scan_key group = loose(to);
     n->group.size = n->at = 0;
-    st = scan_seek(&n->scan, &group);
-    if (st == LODE_OK)
-      st = scan_value(&n->scan, &value);
+    st = scan_open_live(&n->scan, scan_seek(&n->scan, &group));
     n->ended = st == LODE_ABSENT;
     if (st != LODE_OK)
       return n->ended ? LODE_OK : st;
@@ -295,15 +289,11 @@ static lode_status leaf_seek_sorted (const merge *m, node *n,
 /* Searches the first member not before `to` in a leaf that is behind it. */
 static lode_status leaf_search (const merge *m, node *n,
                                 const scan_key *to) {
-  lode_value value;
   lode_status st;
   if (m->by_whole)
     return leaf_seek_sorted(m, n, to);
-  st = scan_seek(&n->scan, to);
-  if (st == LODE_OK) {
-    n->key = &n->scan.key;
-    st = scan_value(&n->scan, &value);
-  }
+  st = scan_open_live(&n->scan, scan_seek(&n->scan, to));
+  n->key = &n->scan.key;
   n->ended = st == LODE_ABSENT;
   return n->ended ? LODE_OK : st;
 }
@@ -544,9 +534,10 @@ static lode_status source_open (lode_walk *w, const scan_span *span) {
 }
 
 static lode_status source_next (lode_walk *w, const scan_key **key,
-                                lode_value *value) {
-  value->data = slice_of(NULL, 0);
-  value->codec = LODE_NOTHING;
+                                walk_entry *entry) {
+  entry->value.data = slice_of(NULL, 0);
+  entry->value.codec = LODE_NOTHING;
+  entry->expires = LODE_NEVER;
   return merge_next(w->data, key);
 }
 
@@ -659,7 +650,7 @@ static lode_status turn_over (const lode_term *terms, size_t n,
   st = lode_merge_open(terms, n, &all, false, &w);
   if (st != LODE_OK)
     return st;
-  st = lode_batch_begin(target, &batch);
+  st = lode_batch_begin(target, LODE_TTL_OWN, &batch);
   while (st == LODE_OK && more) {
     st = apply_page(w, target, batch, &more);
     if (st == LODE_OK)

@@ -121,7 +121,7 @@ static lode_status bucket_list (scan *s, lode_slice bucket) {
     if (lode_buffer_add(&s->entries, &e, sizeof e) != LODE_OK)
       return fail(&s->coll->store->error, LODE_NO_MEMORY, "no memory");
   s->left = s->entries.size / BUCKET_SLICES;
-  return st == LODE_ABSENT ? LODE_OK : entry_damaged(s->coll);
+  return st == LODE_ABSENT ? LODE_OK : item_damaged(s->coll);
 }
 
 /* The next entry of the bucket that was begun; ABSENT when it is done. */
@@ -135,7 +135,7 @@ static lode_status bucket_take (scan *s) {
   else {
     lode_status st = bucket_next(&s->bucket, &e);
     if (st != LODE_OK)
-      return st == LODE_CORRUPT ? entry_damaged(s->coll) : st;
+      return st == LODE_CORRUPT ? item_damaged(s->coll) : st;
   }
   s->key.whole = e.whole;
   s->record = e.record;
@@ -276,4 +276,20 @@ lode_status scan_seek (scan *s, const scan_key *key) {
   s->bucket.size = s->left = 0;
   s->started = s->past = s->unbounded = false;
   return scan_next(s);
+}
+
+lode_status scan_pass_dead (scan *s) {
+  lode_coll *c = s->coll;
+  bool alive = false;
+  lode_status st = life_judge(c, s->t, s->key.whole, &s->opened, &alive);
+  while (st == LODE_OK && !alive) {
+    st = scan_next(s);
+    if (st == LODE_OK)
+      st = record_read(&c->check, s->key.whole, s->record, &s->opened);
+    if (st == LODE_CORRUPT)
+      return item_damaged(c);
+    if (st == LODE_OK)
+      st = life_alive(c, s->t, s->key.whole, &s->opened, &alive);
+  }
+  return st;
 }

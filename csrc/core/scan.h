@@ -6,7 +6,7 @@
 #ifndef LODE_SCAN_H
 #define LODE_SCAN_H
 
-#include "handle.h"
+#include "life.h"
 
 typedef struct scan_key { /* a key in both forms; data null: none */
   lode_slice stored, whole;
@@ -27,7 +27,8 @@ typedef struct scan {
   bool started, past;     /* `past`: beyond the bound that comes first */
   bool unbounded;         /* and there is no other, nor a prefix */
   scan_key key;           /* the present entry */
-  lode_slice record;      /* and its record */
+  lode_slice record;      /* its bytes, */
+  struct record opened;   /* and what scan_live found them to be */
   uintptr_t page;         /* number of the page that it stands on */
   lode_slice bucket;      /* what is left of a bucket, forwards */
   lode_buffer entries;    /* a bucket's entries, for going backwards */
@@ -42,20 +43,36 @@ lode_status scan_open (scan *s, lode_coll *coll, kv_txn *t,
                        const scan_span *span);
 void scan_close (scan *s);
 
-/* The next entry in key, record; ABSENT at the end. CORRUPT. */
+/* The next entry, dead or alive, in key, record. ABSENT at the end; CORRUPT. */
 lode_status scan_next (scan *s);
-/* Moves to the first entry not before `key` (behind it, in reverse). */
-lode_status scan_seek (scan *s, const scan_key *key);
-/* Opens the present entry's record, which compares its checksum. */
-static inline lode_status scan_value (scan *s, lode_value *value) {
-  lode_status st;
-  if (s->coll->kept.raw) {
-    value->data = s->record;
-    value->codec = LODE_BYTES;
+/* From an opened entry with parts to the next live one, itself if it is. */
+lode_status scan_pass_dead (scan *s);
+
+/*
+** The first live entry from the present one on, opened, which compares its
+** checksum: `st` is what scan_next or scan_seek gave. ABSENT at the end.
+*/
+static inline lode_status scan_open_live (scan *s, lode_status st) {
+  if (lode_unlikely(st != LODE_OK))
+    return st;
+  if (lode_unlikely(s->coll->kept.raw)) {
+    s->opened.value.data = s->record;
+    s->opened.value.codec = LODE_BYTES;
+    s->opened.flags = 0;
     return LODE_OK;
   }
-  st = record_read(&s->coll->check, s->key.whole, s->record, value);
-  return st == LODE_CORRUPT ? entry_damaged(s->coll) : st;
+  st = record_read(&s->coll->check, s->key.whole, s->record, &s->opened);
+  if (lode_unlikely(st != LODE_OK))
+    return st == LODE_CORRUPT ? item_damaged(s->coll) : st;
+  return lode_unlikely(s->opened.flags != 0) ? scan_pass_dead(s) : LODE_OK;
 }
+
+/* The next live entry. */
+static inline lode_status scan_live (scan *s) {
+  return scan_open_live(s, scan_next(s));
+}
+
+/* Moves to the first entry not before `key` (behind it, in reverse). */
+lode_status scan_seek (scan *s, const scan_key *key);
 
 #endif

@@ -24,11 +24,12 @@ static const char *const names[] = {
   [LODE_CORRUPT] = "CORRUPT",
   [LODE_IO] = "IO",
   [LODE_NO_MEMORY] = "NO_MEMORY",
+  [LODE_CALLBACK] = "CALLBACK",
 };
 
 #define NAMES (sizeof names / sizeof *names)
 
-_Static_assert(NAMES == LODE_NO_MEMORY + 1, "a status has no name");
+_Static_assert(NAMES == LODE_CALLBACK + 1, "a status has no name");
 
 /* The name of a status; "UNKNOWN" for a number that is none. */
 const char *lode_status_name (lode_status status) {

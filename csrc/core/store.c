@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "handle.h"
+#include "entry.h"
+#include "maintain.h"
 #include "walk.h"
 
 /* {==================================================================
@@ -31,17 +33,28 @@ static lode_status read_store (lode_store *s) {
   st = catalog_open(t, &about);
   if (st == LODE_OK)
     memcpy(s->secret, about.secret, sizeof s->secret);
-  s->foreign = st == LODE_ABSENT;
+  s->foreign = s->clock.foreign = st == LODE_ABSENT;
   handle_done(s);
   return s->foreign ? LODE_OK : st;
+}
+
+static uint64_t call_clock (void *data) {
+  lode_store *s = data;
+  uint64_t now;
+  s->calling++;
+  now = s->user_clock(s->clock_data);
+  s->calling--;
+  return now;
 }
 
 static void store_free (lode_store *s) {
   if (s->env != NULL) {
     kv_txn_free(&s->write);
     kv_txn_free(&s->read);
+    shared_release(s->shared);
     kv_release(s->env);
   }
+  lode_buffer_free(&s->next);
   lode_buffer_free(&s->record);
   files_free(&s->files);
   lode_free(s);
@@ -60,6 +73,12 @@ lode_status lode_open (const char *path, const lode_options *options,
   s->readonly = options->readonly;
   s->checksum = options->checksum;
   s->timeout = options->lock_timeout;
+  s->maintenance = options->maintenance;
+  s->user_clock = options->clock;
+  s->clock_data = options->clock_data;
+  if (options->clock != NULL)
+    s->clock.source = call_clock;
+  s->clock.data = s;
   st = files_name(&s->files, path, options->single_file);
   if (st != LODE_OK) {
     lode_free(s);
@@ -70,9 +89,13 @@ lode_status lode_open (const char *path, const lode_options *options,
     kv_txn_init(&s->read, s->env, &s->error);
     kv_txn_init(&s->write, s->env, &s->error);
     s->write.sync = options->durability == LODE_COMMIT;
-    st = read_store(s);
+    s->clock.mark = kv_mark(s->env);
+    s->shared = shared_get(s->env);
+    st = s->shared != NULL ? read_store(s) : handle_no_memory(s);
     if (st != LODE_OK)
       *error = s->error;
+    else if (options->maintenance == LODE_BACKGROUND && !s->readonly)
+      st = maintain_start(s, options, error);
   }
   else
     s->env = NULL;
@@ -91,8 +114,12 @@ lode_status lode_close (lode_store *s, lode_error *error) {
     return LODE_OK;
   while (s->write.depth > 0)
     lode_abort(s);
+  maintain_stop(s);
+  maintain_keep_all(s);
   while (s->walks != NULL)
     walk_detach(s->walks);
+  s->calling = 0;
+  colls_reap(s);
   while (s->colls != NULL)
     coll_detach(s->colls);
   if (!s->readonly && !s->write.sync) {
@@ -145,52 +172,33 @@ lode_status lode_backup (lode_store *s, const char *path, bool compact) {
   return st;
 }
 
-/* Entries of all collections, and how many there are. */
-static lode_status sum_collections (lode_store *s, kv_txn *t,
-                                    lode_stats *stats) {
-  char db_name[CATALOG_DB_NAME_MAX];
-  catalog_entry entry;
-  lode_slice after = slice_of("", 0);
-  kv_db_stats one;
-  kv_shape shape;
-  uint64_t extra;
-  kv_db db;
-  lode_status st = LODE_OK;
-  while (!s->foreign && (st = catalog_next(t, after, &entry)) == LODE_OK) {
-    size_t size = catalog_db_name(&entry, db_name);
-    stats->collections++;
-    after = entry.name;
-    st = catalog_extra(t, entry.number, &extra);
-    if (st == LODE_OK)
-      st = kv_db_open(t, slice_of(db_name, size), false, &db, &shape);
-    if (st == LODE_ABSENT) /* made since handle_prepare */
-      continue;
-    if (st == LODE_OK) {
-      st = kv_db_measure(t, db, &one);
-      kv_db_close(s->env, db);
-    }
-    if (st != LODE_OK)
-      return st;
-    stats->entries += one.entries + extra;
-  }
-  return st == LODE_ABSENT ? LODE_OK : st;
+/* Adds what a collection has. */
+static lode_status sum_one (lode_coll *c, void *data) {
+  lode_stats *stats = data;
+  uint64_t entries, dead;
+  lode_status st = entry_count(c, &entries, &dead);
+  if (st != LODE_OK)
+    return st;
+  stats->collections++;
+  stats->entries += entries;
+  stats->expired += dead;
+  if (life_waits(c))
+    stats->waiting += dead;
+  return LODE_OK;
 }
 
 lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
   kv_figures figures;
   kv_txn *t;
-  lode_status st = LODE_OK;
+  lode_status st;
   memset(stats, 0, sizeof *stats);
   handle_done(s);
-  if (s->write.depth == 0 && s->snapshots == 0)
-    st = handle_prepare(s);
+  st = maintain_each(s, sum_one, stats);
   if (st == LODE_OK)
     st = handle_read(s, &t);
   if (st != LODE_OK)
     return st;
-  st = sum_collections(s, t, stats);
-  if (st == LODE_OK)
-    st = kv_measure(t, &figures);
+  st = kv_measure(t, &figures);
   handle_done(s);
   if (st != LODE_OK)
     return st;
@@ -204,6 +212,9 @@ lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
   stats->readers = figures.readers;
   stats->max_readers = figures.max_readers;
   stats->handles = figures.handles;
+  stats->accesses = access_count(s->shared->accesses);
+  stats->swept = s->swept;
+  stats->last_sweep = s->last_sweep;
   return LODE_OK;
 }
 
@@ -217,7 +228,7 @@ lode_status lode_begin (lode_store *s) {
   bool own;
   lode_status st;
   if (s->write.depth == 0 && s->guards == 0 && s->snapshots == 0 &&
-      !s->readonly) {
+      s->asking == 0 && !s->readonly) {
     handle_done(s);
     st = kv_lock(&s->write, s->timeout); /* so that nobody adds any more */
     if (st != LODE_OK)
@@ -242,8 +253,14 @@ lode_status lode_commit (lode_store *s) {
     s->flat--;
     return LODE_OK;
   }
+  if (depth == 1 && (st = sweep_inline(s, NULL)) != LODE_OK) {
+    lode_abort(s);
+    return st;
+  }
   st = kv_write_commit(&s->write);
   colls_settle(s, depth, st == LODE_OK);
+  if (depth == 1 || st != LODE_OK)
+    clock_settle(&s->clock, st == LODE_OK);
   return st;
 }
 
@@ -256,6 +273,7 @@ void lode_abort (lode_store *s) {
   }
   kv_write_abort(&s->write);
   colls_settle(s, depth, false);
+  clock_settle(&s->clock, false);
 }
 
 unsigned lode_depth (const lode_store *s) { return s->write.depth; }
@@ -282,7 +300,7 @@ void lode_snapshot_end (lode_store *s) {
 lode_status lode_lock (lode_store *s) {
   bool own = false;
   lode_status st = LODE_OK;
-  if (s->readonly || s->snapshots > 0 || s->guards > 0)
+  if (s->readonly || s->snapshots > 0 || s->guards > 0 || s->asking > 0)
     return handle_write(s, &own); /* which refuses */
   handle_done(s);
   if (s->write.depth == 0)

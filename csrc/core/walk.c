@@ -1,12 +1,14 @@
 /*
 ** walk.c - see walk.h; and counts and deletes of ranges, which need no page.
 */
+#include "entry.h"
 #include "walk.h"
 
 #define PAGE_FIRST 16      /* entries of a first page */
 #define PAGE_ENTRIES 256   /* most entries of a page */
 #define PAGE_BYTES 65536   /* a page takes no entry more once it has these */
 #define ENTRY_HEAD 9       /* key size (4), value size (4), codec (1) */
+#define CODEC_DIES 0x80    /* a deadline (8) follows the value */
 
 /* {==================================================================
 ** The walk itself
@@ -105,8 +107,11 @@ void lode_walk_close (lode_walk *w) {
 lode_store *lode_walk_store (const lode_walk *w) { return w->store; }
 
 static lode_status page_add (lode_walk *w, const scan_key *key,
-                             const lode_value *value) {
-  size_t size = ENTRY_HEAD + key->whole.size + value->data.size;
+                             const walk_entry *entry) {
+  const lode_value *value = &entry->value;
+  bool dies = entry->expires != LODE_NEVER;
+  size_t size = ENTRY_HEAD + key->whole.size + value->data.size +
+                (dies ? sizeof entry->expires : 0);
   uint32_t sizes[2];
   unsigned char *p;
   if (w->page.room - w->page.size < size &&
@@ -116,11 +121,14 @@ static lode_status page_add (lode_walk *w, const scan_key *key,
   sizes[0] = (uint32_t)key->whole.size;
   sizes[1] = (uint32_t)value->data.size;
   memcpy(p, sizes, sizeof sizes);
-  p[8] = (unsigned char)value->codec;
+  p[8] = (unsigned char)(value->codec | (dies ? CODEC_DIES : 0));
   memcpy(p + ENTRY_HEAD, key->whole.data, key->whole.size);
   if (value->data.size > 0)
     memcpy(p + ENTRY_HEAD + key->whole.size, value->data.data,
            value->data.size);
+  if (lode_unlikely(dies))
+    memcpy(p + size - sizeof entry->expires, &entry->expires,
+           sizeof entry->expires);
   w->page.size += size;
   return LODE_OK;
 }
@@ -144,14 +152,14 @@ static lode_status move_on (lode_walk *w, scan_key last) {
 
 static lode_status fill_open (lode_walk *w) {
   const scan_key *key = NULL;
-  lode_value value;
+  walk_entry entry;
   lode_status st = LODE_OK;
   size_t most = w->page_entries, n = 0;
   if (w->left < most)
     most = (size_t)w->left;
   while (n < most && w->page.size < PAGE_BYTES &&
-         (st = w->source->next(w, &key, &value)) == LODE_OK) {
-    st = page_add(w, key, &value);
+         (st = w->source->next(w, &key, &entry)) == LODE_OK) {
+    st = page_add(w, key, &entry);
     if (st != LODE_OK)
       return st;
     n++;
@@ -205,10 +213,17 @@ lode_status lode_walk_next (lode_walk *w, lode_slice *key,
   memcpy(sizes, p, sizeof sizes);
   *key = slice_of(p + ENTRY_HEAD, sizes[0]);
   value->data = slice_of(key->data + sizes[0], sizes[1]);
-  value->codec = (lode_codec)p[8];
   w->at += ENTRY_HEAD + (size_t)sizes[0] + sizes[1];
+  w->expires = LODE_NEVER;
+  if (lode_unlikely(p[8] & CODEC_DIES)) {
+    memcpy(&w->expires, value->data.data + sizes[1], sizeof w->expires);
+    w->at += sizeof w->expires;
+  }
+  value->codec = (lode_codec)(p[8] & ~CODEC_DIES);
   return LODE_OK;
 }
+
+uint64_t lode_walk_expires (const lode_walk *w) { return w->expires; }
 
 /* }================================================================== */
 
@@ -232,13 +247,16 @@ static lode_status coll_open (lode_walk *w, const scan_span *span) {
 }
 
 static lode_status coll_next (lode_walk *w, const scan_key **key,
-                              lode_value *value) {
+                              walk_entry *entry) {
   scan *s = &((over_coll *)w->data)->scan;
-  lode_status st = scan_next(s);
+  lode_status st = scan_live(s);
   if (st != LODE_OK)
     return st;
   *key = &s->key;
-  return scan_value(s, value);
+  entry->value = s->opened.value;
+  entry->expires = s->opened.flags & RECORD_LIFE
+                   ? record_deadline(&s->opened) : LODE_NEVER;
+  return LODE_OK;
 }
 
 static void coll_close (lode_walk *w) {
@@ -318,7 +336,6 @@ lode_status lode_count (lode_coll *coll, const lode_range *range,
                         uint64_t *n) {
   scan_span span = span_of(range);
   uint64_t found = 0;
-  lode_value value;
   lode_store *s;
   kv_txn *t;
   scan sc;
@@ -336,8 +353,7 @@ lode_status lode_count (lode_coll *coll, const lode_range *range,
     return st;
   st = scan_open(&sc, coll, t, &span);
   while (st == LODE_OK && found < range->limit &&
-         (st = scan_next(&sc)) == LODE_OK &&
-         (st = scan_value(&sc, &value)) == LODE_OK)
+         (st = scan_live(&sc)) == LODE_OK)
     found++;
   scan_close(&sc);
   handle_done(s);
@@ -371,13 +387,15 @@ static lode_status delete_page (lode_walk *w, lode_coll *c, uint64_t *n) {
 
 /* As coll_next, but the value is the key as it stands in the tree. */
 static lode_status keys_next (lode_walk *w, const scan_key **key,
-                              lode_value *value) {
-  scan *s = &((over_coll *)w->data)->scan;
-  lode_status st = scan_next(s);
+                              walk_entry *entry) {
+  over_coll *o = w->data;
+  scan *s = &o->scan;
+  lode_status st = o->coll->timed ? scan_live(s) : scan_next(s);
   *key = &s->key;
-  value->codec = LODE_NOTHING;
-  value->data = s->key.stored.data == s->key.whole.data
-                ? slice_of(NULL, 0) : s->key.stored;
+  entry->expires = LODE_NEVER;
+  entry->value.codec = LODE_NOTHING;
+  entry->value.data = s->key.stored.data == s->key.whole.data
+                      ? slice_of(NULL, 0) : s->key.stored;
   return st;
 }
 

@@ -10,11 +10,17 @@
 
 #include "scan.h"
 
+typedef struct walk_entry { /* what a source gives beside the key */
+  lode_value value;
+  uint64_t expires;        /* LODE_NEVER: it has no deadline */
+} walk_entry;
+
 typedef struct walk_source { /* where the entries of a walk come from */
   /* Opens the views and moves to the first entry of the span. */
   lode_status (*open)(lode_walk *w, const scan_span *span);
   /* The next entry, its key good until the next call. ABSENT at the end. */
-  lode_status (*next)(lode_walk *w, const scan_key **key, lode_value *value);
+  lode_status (*next)(lode_walk *w, const scan_key **key,
+                      walk_entry *entry);
   /* Closes what `open` opened, whether or not it was done. */
   void (*close)(lode_walk *w);
   /* Frees what the source has allocated with the walk. */
@@ -43,8 +49,9 @@ struct lode_walk {
   uint64_t left;          /* entries that may still be given */
   scan_span span;         /* what is still to come; its bytes: */
   lode_buffer low, high, prefix;
-  lode_buffer page;       /* entries: sizes, codec, key, value */
+  lode_buffer page;       /* entries: sizes, codec, key, value, [expires] */
   size_t at;              /* in the page */
+  uint64_t expires;       /* of the entry given last */
   size_t page_entries;    /* how many the next page may have */
   kv_txn *pin;            /* a moment of its own; null: none */
 };

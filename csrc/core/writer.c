@@ -15,7 +15,8 @@
 
 static const char side_magic[8] = { 'l', 'o', 'd', 'e', 's', 'i', 'd', 'e' };
 
-#define SIDE_PID 8 /* offset */
+#define SIDE_PID 8   /* offsets */
+#define SIDE_MARK 16
 
 /* Brings the side file to its size and form. */
 static bool side_prepare (int fd) {
@@ -56,6 +57,7 @@ bool writer_init (writer *w, const char *path, unsigned mode) {
   w->held = false;
   w->fd = -1;
   w->side = NULL;
+  w->own_mark = 0;
   if (path != NULL && !side_open(w, path, mode))
     return false;
   pthread_mutex_init(&w->mutex, NULL);
@@ -70,6 +72,12 @@ void writer_destroy (writer *w) {
     close(w->fd);
   pthread_cond_destroy(&w->freed);
   pthread_mutex_destroy(&w->mutex);
+}
+
+_Atomic uint64_t *writer_mark (writer *w) {
+  if (w->side == NULL)
+    return &w->own_mark;
+  return (_Atomic uint64_t *)(uintptr_t)(w->side + SIDE_MARK);
 }
 
 static bool past (const struct timespec *until) {

@@ -9,9 +9,10 @@
 **
 ** The side file, beside the data file, has SIDE_SIZE bytes:
 **
-**   side := "lodeside" (8), process (4), zeros
+**   side := "lodeside" (8), process (4), zeros (4), mark (8), zeros
 **
-** `process` is who wrote last, for messages, in this machine's order.
+** `process` is who wrote last, for messages; `mark` belongs to clock.h.
+** Both in this machine's order.
 */
 #ifndef LODE_WRITER_H
 #define LODE_WRITER_H
@@ -30,7 +31,11 @@ typedef struct writer {
   pthread_t owner;            /* who holds it */
   int fd;                     /* the side file; -1: none, readonly */
   volatile unsigned char *side; /* mapped; null: none */
+  _Atomic uint64_t own_mark;  /* where there is no side file */
 } writer;
+
+/* The mark: of the file, for all processes, or this process's own. */
+_Atomic uint64_t *writer_mark (writer *w);
 
 /* `path` null: a writer that only excludes threads. False: errno tells. */
 bool writer_init (writer *w, const char *path, unsigned mode);

@@ -96,7 +96,7 @@ static void assign (lua_State *L, lcoll *c) {
   }
   else {
     ldict_take_entry(L, c, 2, 3, &key, &value);
-    status = lode_put(c->coll, &key, value, LODE_PUT);
+    status = lode_put(c->coll, &key, value, LODE_PUT, LODE_TTL_OWN);
   }
   if (status != LODE_OK) lhandle_fail(L, 1, 2, status, NULL);
 }
@@ -129,7 +129,7 @@ static int put_if (lua_State *L, lode_put_mode mode, lode_status no) {
                  "dict.delete takes an entry out");
   }
   ldict_take_entry(L, c, 2, 3, &key, &value);
-  status = lode_put(c->coll, &key, value, mode);
+  status = lode_put(c->coll, &key, value, mode, LODE_TTL_OWN);
   if (status != LODE_OK && status != no)
     return lhandle_fail(L, 1, 2, status, NULL);
   lua_pushboolean(L, status == LODE_OK);

@@ -74,7 +74,7 @@ static void write_load (lua_State *L, load *l, lcoll *c) {
 
 /* [-0, +0, v] */
 static void start_batch (lua_State *L, load *l, lcoll *c) {
-  lode_status status = lode_batch_begin(c->coll, &l->batch);
+  lode_status status = lode_batch_begin(c->coll, LODE_TTL_OWN, &l->batch);
   if (status != LODE_OK) lhandle_fail(L, 1, 0, status, NULL);
 }
 

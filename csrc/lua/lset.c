@@ -35,7 +35,7 @@ static bool add (lua_State *L, lcoll *c) {
   lode_status status;
   lkey_check(L, 1, c, 2);
   lkey_take(L, 1, c, 2, &key);
-  status = lode_put(c->coll, &key, nothing, LODE_ADD);
+  status = lode_put(c->coll, &key, nothing, LODE_ADD, LODE_TTL_OWN);
   if (status != LODE_OK && status != LODE_EXISTS)
     lhandle_fail(L, 1, 2, status, NULL);
   return status == LODE_OK;

@@ -29,7 +29,7 @@ static void store_value (lua_State *L, int v) {
   status = lguard_begin(c->owner);
   if (status == LODE_OK) {
     status = delete ? lode_delete(c->coll, &key) :
-                      lode_put(c->coll, &key, value, LODE_PUT);
+                      lode_put(c->coll, &key, value, LODE_PUT, LODE_TTL_KEEP);
     if (status == LODE_OK || status == LODE_ABSENT)
       status = lguard_commit(c->owner);
   }

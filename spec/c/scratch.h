@@ -80,7 +80,7 @@ static inline lode_status put_integer (lode_coll *c, int64_t i,
   lode_key key;
   lode_status st = key_of_integer(c, i, &bytes, &key);
   if (st == LODE_OK)
-    st = lode_put(c, &key, value, LODE_PUT);
+    st = lode_put(c, &key, value, LODE_PUT, LODE_TTL_OWN);
   lode_buffer_free(&bytes);
   return st;
 }

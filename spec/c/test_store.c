@@ -343,7 +343,8 @@ static void add_members (lode_coll *c, int step, int to) {
   lode_key key;
   for (int i = 0; i < to; i += step) {
     expect(key_of_integer(c, i, &bytes, &key) == LODE_OK);
-    expect(lode_put(c, &key, nothing, LODE_PUT) == LODE_OK);
+    expect(lode_put(c, &key, nothing, LODE_PUT,
+                     LODE_TTL_OWN) == LODE_OK);
   }
   lode_buffer_free(&bytes);
 }

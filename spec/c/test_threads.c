@@ -44,7 +44,7 @@ static long count_up (lode_store *s, lode_coll *c) {
   if (st == LODE_OK) {
     v.data = slice_of(now, 8);
     v.codec = LODE_BYTES;
-    st = lode_put(c, &key, v, LODE_PUT);
+    st = lode_put(c, &key, v, LODE_PUT, LODE_TTL_OWN);
     if (st == LODE_OK)
       st = lode_commit(s);
     else

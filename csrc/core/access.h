@@ -1,0 +1,64 @@
+/*
+** access.h - accesses of entries, gathered in memory.
+**
+** A read never writes: that an entry was read is noted here, once for all
+** handles of a process on a store, until a writer takes the notes and keeps
+** them with the entries. A process that is killed loses the notes that it
+** has not yet kept.
+**
+** Any thread may call any of this. Notes are found by collection and whole
+** key, and taken oldest first.
+*/
+#ifndef LODE_ACCESS_H
+#define LODE_ACCESS_H
+
+#include "bytes.h"
+
+typedef struct access_table access_table;
+
+typedef struct access_note {
+  uint32_t number;  /* of the collection */
+  uint32_t hits;    /* accesses since they were last taken */
+  uint64_t atime;   /* the latest of them, in ms since the epoch */
+  uint64_t stamp;   /* the latest, in an order of its own: see access_add */
+  lode_slice stored, whole; /* the key; set by access_take only */
+} access_note;
+
+/* NULL: no memory. */
+access_table *access_new (void);
+void access_free (access_table *a);
+
+/*
+** Notes one access at `now` (ms since the epoch). `stamp` orders accesses
+** where times tie; it grows from call to call (in the process) and is at
+** least now * 1000. NO_MEMORY: the access is not noted.
+*/
+lode_status access_add (access_table *a, uint32_t number, lode_slice stored,
+                        lode_slice whole, uint64_t now);
+
+/* The next stamp: past every one given, and at least now * 1000. */
+uint64_t access_stamp (access_table *a, uint64_t now);
+
+/* Copies the note of a key, but for its slices. False: there is none. */
+bool access_find (access_table *a, uint32_t number, lode_slice whole,
+                  access_note *note);
+
+/* Drops the note of a key, if there is one. */
+void access_forget (access_table *a, uint32_t number, lode_slice whole);
+
+/*
+** Takes the oldest note of a collection out (the oldest of all when
+** `number` is 0); its key is put into `room` (emptied first), where the
+** note's slices lie. ABSENT: there is none; NO_MEMORY: it stays.
+*/
+lode_status access_take (access_table *a, uint32_t number, lode_buffer *room,
+                         access_note *note);
+
+/* Drops all notes of a collection. */
+void access_drop (access_table *a, uint32_t number);
+
+/* How many notes there are; of one collection. */
+size_t access_count (access_table *a);
+size_t access_count_of (access_table *a, uint32_t number);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+** evict.h - caps: which entries go when there are too many.
+**
+** A write that takes a collection past its cap looks at candidates in the
+** order of the index (order.h), EVICT_LOOKS of them at most: one that was
+** read since it got its place is given a new one, or a second chance; the
+** first other one goes. When none was found and the cap is exceeded by
+** less than LODE_CAP_SLACK entries, that is left to the next write; else
+** the next candidate goes whatever was noted of it.
+*/
+#ifndef LODE_EVICT_H
+#define LODE_EVICT_H
+
+#include "life.h"
+
+#define EVICT_LOOKS 64
+
+/* After a write to `c`, in its transaction. */
+lode_status evict_excess (lode_coll *c);
+
+/*
+** Keeps what was noted of the accesses of an entry with it: its times,
+** hits and place; `note` was taken from the table.
+*/
+lode_status evict_keep (lode_coll *c, const life_item *item,
+                        const access_note *note);
+
+#endif

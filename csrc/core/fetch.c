@@ -1,0 +1,146 @@
+/*
+** fetch.c - get or compute: how good the value is that there is, who
+** computes another, and keeping it. See lode.h.
+*/
+#include <math.h>
+
+#include "entry.h"
+#include "sweep.h"
+
+/* {==================================================================
+** Looking
+** =================================================================== */
+
+/* A random number above 0 and at most 1. */
+static double random_share (void) {
+  uint64_t bits = 0;
+  (void)hash_random(&bits, sizeof bits);
+  return ((double)(bits >> 11) + 1) / 9007199254740992.0;
+}
+
+/* Whether an entry is to be computed before its end. See lode.h. */
+static bool is_early (const record_parts *p, uint64_t now, double beta) {
+  double ahead;
+  if (!(beta > 0) || !(p->flags & RECORD_LIFE))
+    return false;
+  ahead = -(double)p->cost * beta * log(random_share());
+  return (double)now + ahead >= (double)p->deadline;
+}
+
+/* How good the record is; `time` is the one that it is judged by. */
+static lode_fetched rate (const life_item *item, uint64_t now,
+                          uint64_t time, double beta) {
+  const record_parts *p = &item->parts;
+  if (item->alive)
+    return is_early(p, now, beta) ? LODE_FETCH_STALE : LODE_FETCH_FRESH;
+  if (!item->there)
+    return LODE_FETCH_NONE;
+  if (p->flags & RECORD_HIDDEN) {
+    if (p->deadline <= time)
+      return LODE_FETCH_NONE;
+    return item->record.value.codec == LODE_NOTHING ? LODE_FETCH_NOTHING
+                                                    : LODE_FETCH_STALE;
+  }
+  return p->deadline + p->stale > time ? LODE_FETCH_STALE : LODE_FETCH_NONE;
+}
+
+static lode_status look (lode_coll *c, kv_txn *t, const lode_key *key,
+                         double beta, lode_value *value,
+                         lode_fetched *found) {
+  life_item item;
+  uint64_t now, time;
+  lode_status st = clock_now(&c->store->clock, &now);
+  if (st == LODE_OK)
+    st = life_find(c, t, key->stored, key->whole, &item);
+  time = now;
+  if (st == LODE_OK)
+    st = clock_floor(&c->store->clock, t, item.parts.era, &time);
+  if (st != LODE_OK)
+    return st;
+  *found = rate(&item, now, time, beta);
+  *value = item.record.value;
+  if (item.alive && c->track)
+    (void)access_add(c->store->shared->accesses, c->number, key->stored,
+                     key->whole, now);
+  return *found == LODE_FETCH_NONE ? coll_stands(c, t) : LODE_OK;
+}
+
+lode_status lode_fetch_look (lode_coll *c, const lode_key *key, double beta,
+                             lode_value *value, lode_fetched *found) {
+  lode_store *s;
+  kv_txn *t;
+  lode_status st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = look(c, t, key, beta, value, found);
+  if (st != LODE_OK || *found == LODE_FETCH_NONE ||
+      *found == LODE_FETCH_NOTHING)
+    handle_done(s);
+  return st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Computing
+** =================================================================== */
+
+/* What a claim on a key is made under. */
+static void claim_id (lode_coll *c, const lode_key *key,
+                      unsigned char id[HASH_SIZE]) {
+  hash_sip(c->store->secret, key->whole, id);
+  put_u32(id + HASH_SIZE - 4, get_u32(id + HASH_SIZE - 4) ^ c->number);
+  put_u32(id, get_u32(id) ^ c->number * 2654435761u);
+}
+
+lode_status lode_fetch_claim (lode_coll *c, const lode_key *key,
+                              unsigned timeout) {
+  unsigned char id[HASH_SIZE];
+  lode_store *s;
+  lode_status st = coll_store(c, &s);
+  if (st != LODE_OK)
+    return st;
+  if (s->readonly)
+    return fail(&s->error, LODE_READONLY, "%s is open for reading only",
+                s->files.base);
+  claim_id(c, key, id);
+  st = claims_take(s->shared->claims, id, timeout);
+  if (st == LODE_REENTRY)
+    return fail(&s->error, st, "this thread is computing the same key "
+                "already: a function given to fetch can't fetch its own key");
+  if (st == LODE_BUSY)
+    return fail(&s->error, st, "another caller has been computing this key "
+                "for %u ms", timeout);
+  if (st == LODE_NO_MEMORY)
+    return handle_no_memory(s);
+  return st == LODE_OK ? st : fail(&s->error, st, "%s can't be locked",
+                                   s->files.side);
+}
+
+void lode_fetch_drop (lode_coll *c, const lode_key *key) {
+  unsigned char id[HASH_SIZE];
+  if (c->store == NULL) /* its claims went with it */
+    return;
+  claim_id(c, key, id);
+  claims_drop(c->store->shared->claims, id);
+}
+
+lode_status lode_fetch_put (lode_coll *c, const lode_key *key,
+                            lode_value value, const lode_fetch_life *life) {
+  bool own;
+  lode_status st = coll_write(c, &own);
+  if (st != LODE_OK)
+    return st;
+  if (life->nothing) {
+    value.data = slice_of(NULL, 0);
+    value.codec = LODE_NOTHING;
+  }
+  st = entry_put(c, key, value, LODE_PUT, life->ttl, life);
+  if (own && st == LODE_OK)
+    st = sweep_inline(c->store, c);
+  return handle_written(c->store, own, st);
+}
+
+/* }================================================================== */

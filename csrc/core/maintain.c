@@ -1,0 +1,359 @@
+/*
+** maintain.c - see maintain.h.
+*/
+#include "maintain.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define SLICE 256         /* calls and notes of one transaction */
+#define REST 1000         /* ms that the thread sleeps */
+#define THREAD_TIMEOUT 200 /* ms that it waits for another writer */
+#define THREAD_MS 20      /* of work between two looks whether to stop */
+
+/* {==================================================================
+** Every collection
+** =================================================================== */
+
+/* The store's handle of a collection, the one that can do most. */
+static lode_coll *open_handle (lode_store *s, uint32_t number) {
+  lode_coll *found = NULL;
+  for (lode_coll *c = s->colls; c != NULL; c = c->next)
+    if (c->number == number && !c->kept.raw && !c->gone &&
+        c->drop_depth == 0 && (found == NULL || life_waits(found)))
+      found = c;
+  return found;
+}
+
+/* The collection after `name`, which becomes its name. ABSENT at the end. */
+static lode_status next_collection (lode_store *s, lode_buffer *name,
+                                    uint32_t *number, lode_kind *kind) {
+  catalog_entry e;
+  kv_txn *t;
+  lode_status st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = s->foreign ? LODE_ABSENT : catalog_next(t, slice_of_buffer(name), &e);
+  if (st == LODE_OK) {
+    *number = e.number;
+    *kind = e.kind;
+    if (buffer_set(name, e.name.data, e.name.size) != LODE_OK)
+      st = handle_no_memory(s);
+  }
+  handle_done(s);
+  return st;
+}
+
+/* Calls `each` for one collection; one that has gone meanwhile is none. */
+static lode_status visit (lode_store *s, lode_slice name, uint32_t number,
+                          lode_kind kind, maintain_visit *each, void *data) {
+  lode_coll_options options;
+  lode_coll *c = open_handle(s, number), *opened = NULL;
+  lode_status st = LODE_OK;
+  if (c == NULL) {
+    memset(&options, 0, sizeof options);
+    st = lode_coll_open(s, name, kind, &options, &opened);
+    c = opened;
+  }
+  if (st == LODE_OK)
+    st = each(c, data);
+  lode_coll_close(opened);
+  return st == LODE_NOT_FOUND || st == LODE_INCOMPATIBLE ? LODE_OK : st;
+}
+
+lode_status maintain_each (lode_store *s, maintain_visit *each, void *data) {
+  lode_buffer name = { NULL, 0, 0 };
+  uint32_t number;
+  lode_kind kind;
+  lode_status st;
+  while ((st = next_collection(s, &name, &number, &kind)) == LODE_OK) {
+    st = visit(s, slice_of_buffer(&name), number, kind, each, data);
+    if (st != LODE_OK)
+      break;
+  }
+  lode_buffer_free(&name);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** lode_maintain
+** =================================================================== */
+
+typedef struct upkeep {
+  const lode_budget *budget;
+  uint64_t until;     /* by the monotonic clock, in ms; 0: no bound */
+  uint64_t removed;
+  bool worked, more;  /* in this round */
+} upkeep;
+
+static uint64_t monotonic_ms (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool is_spent (const upkeep *u) {
+  return (u->budget->entries != 0 && u->removed >= u->budget->entries) ||
+         (u->until != 0 && monotonic_ms() >= u->until);
+}
+
+/* How many calls the next transaction may answer. */
+static uint64_t slice_of_budget (const upkeep *u) {
+  uint64_t left = u->budget->entries - u->removed;
+  return u->budget->entries != 0 && left < SLICE ? left : SLICE;
+}
+
+/* One transaction of upkeep for one collection, if it needs any. */
+static lode_status keep_up (lode_coll *c, void *data) {
+  upkeep *u = data;
+  lode_store *s = c->store;
+  bool due, noted, own, more = false;
+  kv_txn *t;
+  lode_status st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = coll_stands(c, t);
+  if (st == LODE_OK)
+    st = sweep_needed(c, t, &due, &noted);
+  handle_done(s);
+  if (st != LODE_OK || !(due || noted))
+    return st;
+  if (is_spent(u)) {
+    u->more |= due;
+    return LODE_OK;
+  }
+  st = coll_write(c, &own);
+  if (st != LODE_OK)
+    return st;
+  if (noted)
+    st = sweep_keep(c, SLICE);
+  if (st == LODE_OK && due)
+    st = sweep_coll(c, slice_of_budget(u), &u->removed, &more);
+  u->worked |= more || access_count_of(s->shared->accesses, c->number) > 0;
+  u->more |= more;
+  return handle_written(s, own, st);
+}
+
+/* Each collection once, from where the last call has stopped. */
+static lode_status round_of (lode_store *s, upkeep *u) {
+  uint32_t number;
+  lode_kind kind;
+  lode_status st = LODE_OK;
+  u->worked = u->more = false;
+  for (unsigned n = kv_collections(s->env) + 1; st == LODE_OK && n > 0; n--) {
+    st = next_collection(s, &s->next, &number, &kind);
+    if (st == LODE_ABSENT) { /* the end of the names */
+      s->next.size = 0;
+      return LODE_OK;
+    }
+    if (st == LODE_OK)
+      st = visit(s, slice_of_buffer(&s->next), number, kind, keep_up, u);
+  }
+  return st;
+}
+
+lode_status lode_maintain (lode_store *s, const lode_budget *budget,
+                           uint64_t *removed, bool *more) {
+  upkeep u = { budget, 0, 0, false, false };
+  lode_status st;
+  if (s->write.depth > 0)
+    return fail(&s->error, LODE_REENTRY, "%s: sweeps have transactions of "
+                "their own; call maintain outside of yours", s->files.base);
+  if (s->readonly || s->snapshots > 0 || s->guards > 0 || s->asking > 0) {
+    bool own;
+    return handle_write(s, &own); /* which refuses */
+  }
+  if (budget->ms != 0)
+    u.until = monotonic_ms() + budget->ms;
+  do
+    st = round_of(s, &u);
+  while (st == LODE_OK && u.worked && !is_spent(&u));
+  if (st != LODE_OK)
+    return st;
+  *removed = u.removed;
+  *more = u.more;
+  return LODE_OK;
+}
+
+static lode_status keep_all_of (lode_coll *c, void *data) {
+  bool own;
+  lode_status st;
+  (void)data;
+  if (!c->track || access_count_of(c->store->shared->accesses,
+                                   c->number) == 0)
+    return LODE_OK;
+  st = coll_write(c, &own);
+  return st == LODE_OK ? handle_written(c->store, own,
+                                        sweep_keep(c, UINT64_MAX)) : st;
+}
+
+void maintain_keep_all (lode_store *s) {
+  if (s->readonly || s->foreign || s->guards > 0 || s->snapshots > 0 ||
+      access_count(s->shared->accesses) == 0 || !shared_is_last(s->shared))
+    return;
+  if (s->timeout > REST)
+    s->timeout = REST; /* closing is not held up for long */
+  (void)maintain_each(s, keep_all_of, NULL);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** The thread
+** =================================================================== */
+
+typedef struct keeper { /* one for each environment that wants it */
+  struct keeper *next;
+  kv_env *env;
+  unsigned users;
+  lode_store *store;    /* its own handle */
+  pid_t process;        /* a child made by fork has no such thread */
+  pthread_t thread;
+  pthread_mutex_t mutex;
+  pthread_cond_t woken;
+  bool stop;
+} keeper;
+
+static keeper *keepers;
+static pthread_mutex_t keepers_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* Sleeps, or until it is told to stop. */
+static bool rest (keeper *k) {
+  struct timespec until = gate_deadline(REST);
+  bool stop;
+  pthread_mutex_lock(&k->mutex);
+  if (!k->stop)
+    pthread_cond_timedwait(&k->woken, &k->mutex, &until);
+  stop = k->stop;
+  pthread_mutex_unlock(&k->mutex);
+  return !stop;
+}
+
+static bool told_to_stop (keeper *k) {
+  bool stop;
+  pthread_mutex_lock(&k->mutex);
+  stop = k->stop;
+  pthread_mutex_unlock(&k->mutex);
+  return stop;
+}
+
+static void *run (void *data) {
+  keeper *k = data;
+  const lode_budget budget = { 0, THREAD_MS };
+  while (rest(k)) {
+    uint64_t removed;
+    bool more = true;
+    while (more && !told_to_stop(k))
+      if (lode_maintain(k->store, &budget, &removed, &more) != LODE_OK)
+        more = false; /* another writer is at it: later */
+  }
+  return NULL;
+}
+
+/* Starts the thread with all signals blocked: they are the host's. */
+static int start_thread (keeper *k) {
+  sigset_t all, before;
+  int rc;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  rc = pthread_create(&k->thread, NULL, run, k);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return rc;
+}
+
+static keeper *keeper_new (lode_store *s, const lode_options *options,
+                           lode_error *error) {
+  lode_options own = *options;
+  keeper *k = lode_malloc(sizeof *k);
+  if (k == NULL) {
+    fail(error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
+    return NULL;
+  }
+  memset(k, 0, sizeof *k);
+  own.maintenance = LODE_OFF;
+  own.clock = NULL;
+  own.lock_timeout = THREAD_TIMEOUT;
+  if (lode_open(s->files.base, &own, &k->store, error) != LODE_OK) {
+    lode_free(k);
+    return NULL;
+  }
+  k->env = s->env;
+  k->process = getpid();
+  pthread_mutex_init(&k->mutex, NULL);
+  gate_condition(&k->woken);
+  return k;
+}
+
+static void keeper_free (keeper *k) {
+  lode_error ignored;
+  (void)lode_close(k->store, &ignored);
+  pthread_cond_destroy(&k->woken);
+  pthread_mutex_destroy(&k->mutex);
+  lode_free(k);
+}
+
+static keeper **find_keeper (kv_env *env) {
+  keeper **at = &keepers;
+  while (*at != NULL && (*at)->env != env)
+    at = &(*at)->next;
+  return at;
+}
+
+lode_status maintain_start (lode_store *s, const lode_options *options,
+                            lode_error *error) {
+  keeper **at, *k;
+  lode_status st = LODE_OK;
+  int rc;
+  pthread_mutex_lock(&keepers_mutex);
+  at = find_keeper(s->env);
+  k = *at;
+  if (k == NULL && (k = keeper_new(s, options, error)) == NULL)
+    st = error->status;
+  else if (*at == NULL) {
+    rc = start_thread(k);
+    if (rc == 0)
+      *at = k;
+    else {
+      st = fail(error, LODE_IO, "%s: no thread for its upkeep: %s",
+                s->files.base, strerror(rc));
+      keeper_free(k);
+    }
+  }
+  if (st == LODE_OK) {
+    k->users++;
+    s->keeps = true;
+  }
+  pthread_mutex_unlock(&keepers_mutex);
+  return st;
+}
+
+void maintain_stop (lode_store *s) {
+  keeper **at, *k;
+  if (!s->keeps)
+    return;
+  s->keeps = false;
+  pthread_mutex_lock(&keepers_mutex);
+  at = find_keeper(s->env);
+  k = *at;
+  lode_assert(k != NULL);
+  if (--k->users == 0)
+    *at = k->next;
+  else
+    k = NULL;
+  pthread_mutex_unlock(&keepers_mutex);
+  if (k == NULL)
+    return;
+  if (k->process == getpid()) {
+    pthread_mutex_lock(&k->mutex);
+    k->stop = true;
+    pthread_cond_signal(&k->woken);
+    pthread_mutex_unlock(&k->mutex);
+    pthread_join(k->thread, NULL);
+  }
+  keeper_free(k);
+}
+
+/* }================================================================== */

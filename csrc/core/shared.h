@@ -1,0 +1,28 @@
+/*
+** shared.h - what all handles of a process on a store have in common,
+** beside the environment: the accesses that were noted, and the claims of
+** who computes what. Made by the first handle, freed by the last.
+*/
+#ifndef LODE_SHARED_H
+#define LODE_SHARED_H
+
+#include "access.h"
+#include "claims.h"
+#include "kv.h"
+
+typedef struct shared {
+  struct shared *next; /* in the registry */
+  kv_env *env;
+  unsigned handles;
+  access_table *accesses;
+  claims *claims;
+  _Atomic uint64_t kept; /* when accesses were last kept, in ms */
+} shared;
+
+/* NULL: no memory. */
+shared *shared_get (kv_env *env);
+void shared_release (shared *s);
+/* Whether it is the last handle's. */
+bool shared_is_last (shared *s);
+
+#endif

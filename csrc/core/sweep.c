@@ -1,0 +1,388 @@
+/*
+** sweep.c - see sweep.h.
+*/
+#include "sweep.h"
+#include "order.h"
+
+#define CALL_SIZE 8
+#define KEEP_FEW 16       /* accesses that a write keeps on the side */
+#define KEEP_INTERVAL 1000 /* ms between such writes */
+#define TURN 8            /* every so many writes sweep another collection */
+
+/* {==================================================================
+** One call
+** =================================================================== */
+
+typedef struct waking { /* a call that is being answered */
+  uint64_t call, now;
+  bool answered;        /* a record had this call */
+  bool passed_over;
+  uint64_t removed;
+} waking;
+
+/* Forgets what was noted of an entry and merges it into `parts`. */
+static void merge_note (lode_coll *c, const life_item *item,
+                        record_parts *parts) {
+  access_table *a = c->store->shared->accesses;
+  access_note note;
+  if (!(parts->flags & RECORD_TIMES) ||
+      !access_find(a, c->number, item->whole, &note))
+    return;
+  parts->hits += note.hits;
+  if (note.atime > parts->atime)
+    parts->atime = note.atime;
+  access_forget(a, c->number, item->whole);
+}
+
+/* Gives the record a new deadline (LODE_NEVER: none), and its call. */
+static lode_status prolong (lode_coll *c, const life_item *item,
+                            uint64_t deadline, uint64_t now) {
+  record_parts parts = item->parts;
+  lode_store *s = c->store;
+  lode_status st = clock_era(&s->clock, &s->write, &parts.era, &now);
+  if (st != LODE_OK)
+    return st;
+  merge_note(c, item, &parts);
+  if (deadline == LODE_NEVER)
+    parts.flags &= ~(unsigned)(RECORD_LIFE | RECORD_ASKS);
+  if (deadline > RECORD_TIME_MAX)
+    deadline = RECORD_TIME_MAX;
+  parts.deadline = parts.call = deadline;
+  return life_change(c, item, &parts);
+}
+
+/* An entry past its end that may still be shown as stale is hidden. */
+static lode_status hide (lode_coll *c, const life_item *item) {
+  record_parts parts = item->parts;
+  parts.flags |= RECORD_HIDDEN;
+  parts.flags &= ~(unsigned)(RECORD_ASKS | RECORD_RANK);
+  parts.deadline += parts.stale;
+  if (parts.deadline > RECORD_TIME_MAX)
+    parts.deadline = RECORD_TIME_MAX;
+  parts.call = parts.deadline;
+  return life_change(c, item, &parts);
+}
+
+static lode_status die (lode_coll *c, const life_item *item, waking *w) {
+  lode_status st;
+  if (item->parts.stale > 0 && !(item->parts.flags & RECORD_HIDDEN)) {
+    w->removed++;
+    return hide(c, item);
+  }
+  st = life_bury(c, item, false);
+  if (st == LODE_OK && !(item->parts.flags & RECORD_HIDDEN))
+    w->removed++;
+  return st;
+}
+
+/* Answers the call of a record. */
+static lode_status answer (lode_coll *c, const life_item *item, waking *w) {
+  const record_parts *parts = &item->parts;
+  uint64_t time = w->now, expires = parts->deadline;
+  lode_entry e;
+  lode_status st = clock_floor(&c->store->clock, &c->store->write, parts->era,
+                               &time);
+  if (st == LODE_OK && (parts->flags & RECORD_ASKS)) {
+    life_describe(c, item->whole, item->record.value, parts, w->now, &e);
+    st = life_ask(c, &c->store->write, &e, &expires);
+  }
+  if (st != LODE_OK)
+    return st;
+  if (expires > time && (parts->flags & RECORD_ASKS))
+    return prolong(c, item, expires, w->now);
+  if (expires > time) {
+    record_parts later = *parts;
+    later.call = later.deadline;
+    return life_change(c, item, &later);
+  }
+  clock_passed(&c->store->clock,
+               parts->deadline < time ? parts->deadline : time);
+  return die(c, item, w);
+}
+
+static lode_status wake (lode_coll *c, life_item *item, void *data) {
+  waking *w = data;
+  lode_status st;
+  if (!(item->parts.flags & RECORD_LIFE) || item->parts.call != w->call)
+    return LODE_OK;
+  w->answered = true;
+  st = answer(c, item, w);
+  if (st == LODE_CALLBACK) {
+    life_failed(c, item);
+    w->passed_over = true;
+    st = LODE_OK;
+  }
+  return st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** The calls that are due
+** =================================================================== */
+
+typedef struct due_call { /* copied out of the index */
+  unsigned char room[KV_KEY_MAX];
+  lode_slice key;
+} due_call;
+
+/* The first call after `after` (empty: of all), copied. ABSENT. */
+static lode_status next_call (lode_coll *c, kv_txn *t, lode_slice after,
+                              due_call *call) {
+  lode_slice key, value;
+  kv_cursor *cursor;
+  lode_status st = kv_cursor_open(t, c->due, &cursor);
+  if (st != LODE_OK)
+    return st;
+  st = after.size > 0 ? kv_cursor_seek(t, cursor, after, &key, &value)
+                      : kv_cursor_move(t, cursor, KV_FIRST, &key, &value);
+  if (st == LODE_OK && after.size > 0 && slice_equal(key, after))
+    st = kv_cursor_move(t, cursor, KV_NEXT, &key, &value);
+  if (st == LODE_OK && (key.size <= CALL_SIZE || key.size > KV_KEY_MAX))
+    st = item_damaged(c);
+  if (st == LODE_OK) {
+    memcpy(call->room, key.data, key.size);
+    call->key = slice_of(call->room, key.size);
+  }
+  kv_cursor_close(cursor);
+  return st;
+}
+
+/* Answers the call; a record that nobody has the call of is none. */
+static lode_status answer_call (lode_coll *c, const due_call *call,
+                                waking *w) {
+  lode_slice stored = slice_of(call->key.data + CALL_SIZE,
+                               call->key.size - CALL_SIZE);
+  lode_status st;
+  w->call = get_u64(call->key.data);
+  w->answered = w->passed_over = false;
+  st = life_each(c, &c->store->write, stored, wake, w);
+  if (st == LODE_OK && !w->answered)
+    st = kv_delete(&c->store->write, c->due, call->key);
+  if (st == LODE_OK && w->passed_over &&
+      buffer_set(&c->sweep, call->key.data, call->key.size) != LODE_OK)
+    st = handle_no_memory(c->store);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+static lode_status answer_calls (lode_coll *c, uint64_t most, uint64_t until,
+                                 waking *w, bool *more) {
+  due_call call;
+  lode_status st = LODE_OK;
+  *more = false;
+  for (uint64_t n = 0; st == LODE_OK; n++) {
+    st = next_call(c, &c->store->write, slice_of_buffer(&c->sweep), &call);
+    if (st == LODE_ABSENT ||
+        (st == LODE_OK && get_u64(call.key.data) > until)) {
+      c->sweep.size = 0; /* the next one begins at the front */
+      return LODE_OK;
+    }
+    *more = st == LODE_OK && n == most;
+    if (*more)
+      return LODE_OK;
+    if (st == LODE_OK)
+      st = answer_call(c, &call, w);
+  }
+  return st;
+}
+
+lode_status sweep_coll (lode_coll *c, uint64_t most, uint64_t *removed,
+                        bool *more) {
+  lode_store *s = c->store;
+  bool lenient = s->write.lenient;
+  waking w = { 0, 0, false, false, 0 };
+  uint64_t until;
+  lode_status st;
+  *more = false;
+  if (c->due == 0 || life_waits(c) || s->sweeping)
+    return LODE_OK;
+  st = clock_now(&s->clock, &w.now);
+  until = w.now;
+  if (st == LODE_OK)
+    st = clock_latest(&s->clock, &s->write, &until);
+  if (st != LODE_OK)
+    return st;
+  s->sweeping = s->write.lenient = true;
+  st = answer_calls(c, most, until, &w, more);
+  s->sweeping = false;
+  s->write.lenient = lenient;
+  if (w.removed > 0) {
+    s->last_sweep = w.now;
+    s->swept += w.removed;
+    *removed += w.removed;
+  }
+  return st;
+}
+
+lode_status sweep_needed (lode_coll *c, kv_txn *t, bool *due, bool *noted) {
+  due_call call;
+  uint64_t now;
+  lode_status st = LODE_ABSENT;
+  *due = *noted = false;
+  *noted = c->track && access_count_of(c->store->shared->accesses,
+                                       c->number) > 0;
+  if (c->due != 0 && !life_waits(c))
+    st = next_call(c, t, slice_of(NULL, 0), &call);
+  if (st != LODE_OK)
+    return st == LODE_ABSENT ? LODE_OK : st;
+  st = clock_now(&c->store->clock, &now);
+  if (st == LODE_OK)
+    st = clock_latest(&c->store->clock, t, &now);
+  *due = st == LODE_OK && get_u64(call.key.data) <= now;
+  return st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Noted accesses
+** =================================================================== */
+
+lode_status sweep_keep (lode_coll *c, uint64_t most) {
+  access_table *a = c->store->shared->accesses;
+  lode_buffer room = { NULL, 0, 0 };
+  access_note note;
+  life_item item;
+  lode_status st = LODE_OK;
+  if (!c->track)
+    return LODE_OK;
+  for (uint64_t n = 0; st == LODE_OK && n < most; n++) {
+    st = access_take(a, c->number, &room, &note);
+    if (st != LODE_OK)
+      break;
+    st = life_find(c, &c->store->write, note.stored, note.whole, &item);
+    if (st == LODE_OK && item.alive)
+      st = evict_keep(c, &item, &note);
+    else if (st == LODE_CALLBACK)
+      st = LODE_OK; /* the sweep will ask again, and tell */
+  }
+  lode_buffer_free(&room);
+  if (st == LODE_NO_MEMORY)
+    return handle_no_memory(c->store);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** On the side of a write
+** =================================================================== */
+
+/* The collection whose turn it is, of those that have deadlines. */
+static lode_coll *next_turn (lode_store *s) {
+  lode_coll *c;
+  unsigned n = 0, i = 0;
+  for (c = s->colls; c != NULL; c = c->next)
+    n += c->timed;
+  if (n == 0)
+    return NULL;
+  for (c = s->colls; c != NULL; c = c->next)
+    if (c->timed && i++ == s->turn / TURN % n)
+      break;
+  return c;
+}
+
+/* Whether the accesses noted may be kept along with this write. */
+static bool may_keep (lode_store *s) {
+  uint64_t now, kept = s->shared->kept;
+  if (access_count(s->shared->accesses) == 0 ||
+      clock_now(&s->clock, &now) != LODE_OK ||
+      (now >= kept && now - kept < KEEP_INTERVAL))
+    return false;
+  s->shared->kept = now;
+  return true;
+}
+
+static lode_status sweep_one (lode_store *s, lode_coll *c) {
+  uint64_t removed = 0;
+  bool more;
+  lode_status st = LODE_OK;
+  if (c == NULL || c->gone || c->drop_depth > 0 || !c->timed)
+    return LODE_OK;
+  if (s->maintenance == LODE_INLINE)
+    st = sweep_coll(c, SWEEP_FEW, &removed, &more);
+  if (st == LODE_OK && c->track && may_keep(s))
+    st = sweep_keep(c, KEEP_FEW);
+  return st;
+}
+
+lode_status sweep_inline (lode_store *s, lode_coll *c) {
+  lode_coll *turn;
+  lode_status st;
+  if (s->sweeping || s->maintenance == LODE_OFF)
+    return LODE_OK;
+  st = sweep_one(s, c);
+  if (st != LODE_OK || (c != NULL && ++s->turn % TURN != 0))
+    return st;
+  if (c == NULL)
+    s->turn += TURN;
+  turn = next_turn(s);
+  return turn == c ? LODE_OK : sweep_one(s, turn);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Beginning anew
+** =================================================================== */
+
+typedef struct rearming {
+  uint64_t now, bytes;
+} rearming;
+
+/* Gives one record what the options of its collection now ask for. */
+static lode_status rearm_one (lode_coll *c, life_item *item, void *data) {
+  rearming *all = data;
+  record_parts parts;
+  lode_status st;
+  item->parts.flags &= ~(unsigned)RECORD_RANK; /* that index is empty now */
+  if (item->parts.flags & RECORD_HIDDEN)
+    return LODE_OK;
+  st = life_alive(c, &c->store->write, item->whole, &item->record,
+                  &item->alive);
+  if (st != LODE_OK)
+    return st;
+  if (!item->alive)
+    parts = item->parts;
+  else if ((st = life_renew(c, item, all->now, &parts)) != LODE_OK)
+    return st;
+  all->bytes += item->whole.size + item->record.value.data.size;
+  return life_change(c, item, &parts);
+}
+
+/* The first key of the tree after `last`, copied there. */
+static lode_status next_key (lode_coll *c, lode_buffer *last) {
+  kv_txn *t = &c->store->write;
+  lode_slice key, value, after = slice_of_buffer(last);
+  kv_cursor *cursor;
+  lode_status st = kv_cursor_open(t, c->db, &cursor);
+  if (st != LODE_OK)
+    return st;
+  st = after.size > 0 ? kv_cursor_seek(t, cursor, after, &key, &value)
+                      : kv_cursor_move(t, cursor, KV_FIRST, &key, &value);
+  if (st == LODE_OK && after.size > 0 && slice_equal(key, after))
+    st = kv_cursor_move(t, cursor, KV_NEXT, &key, &value);
+  if (st == LODE_OK && buffer_set(last, key.data, key.size) != LODE_OK)
+    st = handle_no_memory(c->store);
+  kv_cursor_close(cursor);
+  return st;
+}
+
+lode_status sweep_rearm (lode_coll *c) {
+  lode_buffer at = { NULL, 0, 0 };
+  rearming all = { 0, 0 };
+  order_state state = { 0, 0 };
+  lode_status st = clock_now(&c->store->clock, &all.now);
+  if (st == LODE_OK && c->order != 0)
+    st = kv_db_clear(&c->store->write, c->order);
+  while (st == LODE_OK && (st = next_key(c, &at)) == LODE_OK)
+    st = life_each(c, &c->store->write, slice_of_buffer(&at), rearm_one,
+                   &all);
+  lode_buffer_free(&at);
+  state.bytes = all.bytes;
+  if (st == LODE_ABSENT)
+    st = c->order != 0 ? order_set_state(c, &state) : LODE_OK;
+  return st == LODE_OK ? evict_excess(c) : st;
+}
+
+/* }================================================================== */

@@ -1,0 +1,22 @@
+/*
+** ltime.h - times in Lua: seconds, as numbers; in the core: whole ms.
+*/
+#ifndef LODE_LTIME_H
+#define LODE_LTIME_H
+
+#include "lhandle.h"
+
+/*
+** [-0, +0, v] The time to live at `i` in ms: a number of seconds above 0,
+** rounded up; math.huge is LODE_NEVER; nothing or nil is `otherwise`.
+** BAD_ARGUMENT for anything else.
+*/
+uint64_t ltime_ttl (lua_State *L, int i, uint64_t otherwise);
+
+/* [-0, +1, -] Pushes a time or a span in ms as seconds; nil: LODE_NEVER. */
+void ltime_push (lua_State *L, uint64_t ms);
+
+extern const luaL_Reg ltime_dict_functions[];
+extern const luaL_Reg ltime_set_functions[];
+
+#endif
