@@ -521,8 +521,7 @@ lode_status catalog_add (kv_txn *t, catalog_entry *entry) {
   return st == LODE_OK ? changed(t) : st;
 }
 
-/* A text's own copy, for what must outlive the next write. */
-typedef struct text_copy {
+typedef struct text_copy { /* for what must outlive the next write */
   unsigned char bytes[LODE_NAME_MAX];
 } text_copy;
 
@@ -691,8 +690,8 @@ lode_status catalog_next_raw (kv_txn *t, lode_slice after,
     return st;
   st = kv_cursor_seek(t, c, at, name, &value);
   while (st == LODE_OK &&
-         (slice_equal(*name, after) ||
-          memchr(name->data, '\0', name->size) != NULL || catalog_owns(t, *name)))
+         (slice_equal(*name, after) || catalog_owns(t, *name) ||
+          memchr(name->data, '\0', name->size) != NULL))
     st = kv_cursor_move(t, c, KV_NEXT, name, &value);
   kv_cursor_close(c);
   return st;

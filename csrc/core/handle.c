@@ -80,10 +80,29 @@ lode_status coll_open_indexes (lode_coll *c, lode_store *s,
   return st;
 }
 
+/*
+** Sees whether the deadline index is empty. It still is when it was so for
+** the last transaction, and nobody has committed since but this handle.
+*/
+static lode_status see_deadlines (lode_coll *c, lode_store *s) {
+  uint64_t number = kv_txn_number(&s->write);
+  kv_db_stats stats;
+  lode_status st;
+  if (number == c->untimed || (number == c->untimed + 1 &&
+                               s->write.committed == c->untimed)) {
+    c->untimed = number;
+    return LODE_OK;
+  }
+  st = kv_db_measure(&s->write, c->due, &stats);
+  c->timed = st == LODE_OK && stats.entries > 0;
+  if (st == LODE_OK && !c->timed)
+    c->untimed = number;
+  return st;
+}
+
 /* Sees whether the collection is timed, and opens what it needs. */
 static lode_status see_time (lode_coll *c, lode_store *s) {
   const lode_coll_options *o = &c->kept;
-  kv_db_stats stats;
   catalog_entry e;
   lode_status st = LODE_OK;
   if (o->raw)
@@ -97,11 +116,7 @@ static lode_status see_time (lode_coll *c, lode_store *s) {
   }
   c->timed = o->ttl != 0 || o->policy.size > 0 || o->times ||
              o->on_expire || coll_is_capped(c);
-  if (!c->timed) {
-    st = kv_db_measure(&s->write, c->due, &stats);
-    c->timed = st == LODE_OK && stats.entries > 0;
-  }
-  return st;
+  return c->timed ? LODE_OK : see_deadlines(c, s);
 }
 
 lode_status handle_write (lode_store *s, bool *own) {

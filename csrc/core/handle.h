@@ -64,6 +64,7 @@ struct lode_coll {
   lode_hooks hooks;
   bool timed;             /* it has options of time, or its deadline index
                              is not empty; known in transactions */
+  uint64_t untimed;       /* the last transaction that saw it empty */
   bool track;             /* reads are noted */
   bool hooked;            /* its `removed` hook is running */
   bool orphan;            /* closed while a callback ran: to be freed */

@@ -238,6 +238,8 @@ void kv_txn_init (kv_txn *t, kv_env *env, lode_error *error) {
   t->sync = true;
 }
 
+uint64_t kv_txn_number (const kv_txn *t) { return mdb_txn_id(t->txn); }
+
 void kv_txn_free (kv_txn *t) {
   while (t->depth > 0)
     kv_write_abort(t);

@@ -45,6 +45,7 @@ typedef struct kv_txn {
   bool allowance;         /* the map was widened for deletes */
   bool bumped;            /* pages freed last were made available */
   bool lenient;           /* puts may go past the quota, as deletes do */
+  uint64_t committed;     /* the number of its last commit; 0: none yet */
   unsigned depth;
   unsigned failed_depth;  /* which level can only be rolled back; 0: none */
   lode_status failed;     /* and why */
@@ -116,6 +117,9 @@ lode_status kv_write_begin (kv_txn *t, unsigned timeout);
 /* Ends the innermost; the outermost gives the lock back, whatever comes. */
 lode_status kv_write_commit (kv_txn *t);
 void kv_write_abort (kv_txn *t);
+
+/* The number of the open transaction: of a writer, the commit it will be. */
+uint64_t kv_txn_number (const kv_txn *t);
 
 /* }================================================================== */
 

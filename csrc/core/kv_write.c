@@ -540,8 +540,17 @@ static bool log_adds (const kv_txn *t) {
   return false;
 }
 
+/* After a commit, before others can write: was anything written? */
+static void note_commit (kv_txn *t, uint64_t number) {
+  MDB_envinfo info;
+  mdb_env_info(t->env->mdb, &info);
+  if (info.me_last_txnid >= number)
+    t->committed = info.me_last_txnid;
+}
+
 lode_status kv_write_commit (kv_txn *t) {
   lode_status st = kv_usable(t);
+  uint64_t number;
   int rc = 0;
   lode_assert(t->depth > 0);
   if (st != LODE_OK) {
@@ -550,6 +559,7 @@ lode_status kv_write_commit (kv_txn *t) {
   }
   if (t->depth > 1)
     return commit_inner(t);
+  number = mdb_txn_id(t->txn);
   rc = mdb_txn_commit(t->txn);
   t->txn = t->levels[1].txn = NULL;
   while (rc == MDB_MAP_FULL && t->logging && st == LODE_OK) {
@@ -561,8 +571,10 @@ lode_status kv_write_commit (kv_txn *t) {
   }
   if (st == LODE_OK && rc != 0)
     st = txn_failure(t, rc);
-  if (st == LODE_OK)
+  if (st == LODE_OK) {
     kv_dbs_keep(t, 1);
+    note_commit(t, number);
+  }
   else
     kv_dbs_forget(t, 1);
   ended(t);

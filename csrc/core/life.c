@@ -163,9 +163,10 @@ lode_status life_find (lode_coll *c, kv_txn *t, lode_slice stored,
 static void now_timed (lode_coll *c) {
   for (lode_coll *other = c->store->colls; other != NULL;
        other = other->next)
-    if (other->number == c->number)
+    if (other->number == c->number) {
       other->timed = true;
-  c->timed = true;
+      other->untimed = 0;
+    }
 }
 
 /* }================================================================== */
