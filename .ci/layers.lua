@@ -23,7 +23,7 @@ local layers = [[
   clock
   shared
   handle
-  item
+  item  kept
   order
   life
   evict
