@@ -97,7 +97,7 @@ CFLAGS ?= $(if $(filter test asan,$(MODE)),-O1 -g,-O2)
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -pthread \
           -fPIC -fvisibility=hidden $(CFLAGS) $($(MODE)_flags) \
           -Icsrc $(LUA_CFLAGS) $(LMDB_CFLAGS)
-LIBS = $(LDFLAGS) $(LMDB_LIBS)
+LIBS = $(LDFLAGS) $(LMDB_LIBS) -lm
 dependencies = -MMD -MP -MT $@ -MF $@.d
 
 core := $(patsubst csrc/%.c,%.o,$(wildcard csrc/core/*.c))

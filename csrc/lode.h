@@ -429,6 +429,28 @@ lode_status lode_get (lode_coll *coll, const lode_key *key,
 /* Ends what lode_get began. */
 void lode_done (lode_coll *coll);
 
+/*
+** How long an answer can be kept: while no process commits anything, and
+** before a time of the store's clock. It is asked for before lode_done.
+*/
+typedef struct lode_validity {
+  uint64_t commit;  /* the last one; 0: it can't be kept at all */
+  uint64_t expires; /* ms since the epoch; LODE_NEVER: no such time */
+} lode_validity;
+
+/*
+** Of what the last lode_get gave, OK or ABSENT. Not to be kept is what was
+** read inside a transaction or snapshot, what has died, and whatever comes
+** from a collection where reads are noted.
+*/
+void lode_validity_of (const lode_coll *coll, lode_validity *v);
+/*
+** Whether such an answer is still what lode_get would give. False also
+** inside a transaction or snapshot. Costs some loads; with a time, a look
+** at the clock.
+*/
+bool lode_is_valid (lode_store *store, const lode_validity *v);
+
 /* OK or ABSENT; holds nothing. */
 lode_status lode_has (lode_coll *coll, const lode_key *key);
 
@@ -463,6 +485,8 @@ lode_status lode_batch_add (lode_batch *batch, const lode_key *key,
                             lode_value value);
 /* Bytes taken and not yet written. */
 size_t lode_batch_pending (const lode_batch *batch);
+/* Of the members written to a set, how many were not there before. */
+uint64_t lode_batch_added (const lode_batch *batch);
 /* Writes what was taken, sorted; of equal keys the last one stays. */
 lode_status lode_batch_write (lode_batch *batch);
 /* Frees it; what was not written is forgotten. A null batch is fine. */
@@ -542,6 +566,9 @@ lode_status lode_expire (lode_coll *coll, const lode_key *key, uint64_t ttl);
 ** from the collection's ttl or policy. ABSENT.
 */
 lode_status lode_touch (lode_coll *coll, const lode_key *key);
+/* Copies an entry with its times and deadline to another collection of the
+   store, which must lack it and have the same options. ABSENT. */
+lode_status lode_copy (lode_coll *from, lode_coll *to, const lode_key *key);
 
 typedef struct lode_budget { /* of one call; 0: no bound */
   uint64_t entries;
@@ -574,18 +601,30 @@ typedef enum lode_fetched {
 } lode_fetched;
 
 /*
-** As lode_get, and tells how good the value is; only FRESH and STALE hold
-** one (and need lode_done). `beta` > 0: a value is called stale before its
-** end with a chance that grows towards it (XFetch: Vattani, Chierichetti,
+** How early a caller is to compute a value anew, so that few do when it
+** ends: a random number of the mean `beta` (XFetch: Vattani, Chierichetti,
 ** Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", 2015).
+** Drawn once for all looks of a caller, or its second look would undo what
+** the first has decided.
+*/
+double lode_fetch_draw (double beta);
+
+/*
+** As lode_get, and tells how good the value is; only FRESH and STALE hold
+** one (and need lode_done). A value is called stale already when what is
+** left of its time is at most `early` times what its computing took.
 */
 lode_status lode_fetch_look (lode_coll *coll, const lode_key *key,
-                             double beta, lode_value *value,
+                             double early, lode_value *value,
                              lode_fetched *found);
+
+#define LODE_FETCH_WAIT UINT32_MAX /* of a timeout: the lock_timeout */
+
 /*
 ** Claims the computing of a key, over all threads and processes; a claim
-** ends with its process. BUSY after `timeout` ms; REENTRY when this thread
-** is computing it already.
+** ends with its handle, and with its process. BUSY after `timeout` ms;
+** REENTRY when this thread is computing it already, READONLY and REENTRY
+** where nothing can be written.
 */
 lode_status lode_fetch_claim (lode_coll *coll, const lode_key *key,
                               unsigned timeout);
@@ -594,7 +633,7 @@ void lode_fetch_drop (lode_coll *coll, const lode_key *key);
 typedef struct lode_fetch_life {
   uint64_t ttl;    /* as lode_put takes it */
   uint64_t stale;  /* ms past its end that lode_fetch_look still shows it */
-  uint64_t cost;   /* ms that the computing took; for `beta` */
+  uint64_t cost;   /* ms that the computing took; for `early` */
   bool nothing;    /* there is no value: keep that (needs a ttl) */
 } lode_fetch_life;
 

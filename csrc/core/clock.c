@@ -47,7 +47,7 @@ static lode_status load_eras (clock_state *c, kv_txn *t) {
     return LODE_OK;
   st = catalog_get_eras(t, &c->eras);
   c->known = st == LODE_OK;
-  if (c->known && t->depth == 0) /* else the commit does it */
+  if (c->known && !c->dirty) /* else the commit does it */
     mark_lift(c, c->eras.era);
   return st;
 }
@@ -77,6 +77,11 @@ lode_status clock_floor (clock_state *c, kv_txn *t, uint16_t era,
   return LODE_OK;
 }
 
+bool clock_before (clock_state *c, uint64_t deadline) {
+  uint64_t now, mark = mark_time(atomic_load(c->mark));
+  return mark < deadline && clock_now(c, &now) == LODE_OK && now < deadline;
+}
+
 lode_status clock_latest (clock_state *c, kv_txn *t, uint64_t *now) {
   return clock_floor(c, t, 0, now);
 }
@@ -96,7 +101,7 @@ static lode_status next_era (clock_state *c, kv_txn *t, uint64_t mark,
   lode_status st;
   unsigned n = 0;
   for (unsigned i = 0; i < e->count; i++)
-    if (e->floors[i].time > now)
+    if (e->floors[i].time > now && e->floors[i].time > mark_time(mark))
       e->floors[n++] = e->floors[i];
   e->count = n;
   e->floors[n].era = e->era;
@@ -127,11 +132,13 @@ lode_status clock_era (clock_state *c, kv_txn *t, uint16_t *era,
   return st;
 }
 
-void clock_settle (clock_state *c, bool committed) {
+void clock_settle (clock_state *c, bool outermost, bool committed) {
   if (!c->dirty)
     return;
-  c->dirty = false;
-  if (committed && c->known)
+  if (outermost && committed && c->known)
     mark_lift(c, c->eras.era);
-  c->known = false;
+  if (outermost)
+    c->dirty = false;
+  if (outermost || !committed)
+    c->known = false; /* what is read next is the truth */
 }

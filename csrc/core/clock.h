@@ -13,9 +13,14 @@
 **   mark := era (16 bits), time (48 bits, ms since the epoch)
 **
 ** Eras and floors are in the catalogue (catalog.h). A floor that the clock
-** has passed again is of no use and dropped, so there is hardly ever one.
+** has passed again, or that is below a later one, is of no use and dropped,
+** so there is hardly ever one.
 ** A step back of less than CLOCK_STEP makes no era: processes read the
 ** clock at slightly different times.
+**
+** Only deadlines that the clock itself has passed move the mark. An entry
+** that is dead by the floor of an earlier era may have one still to come,
+** and that says nothing of entries of this era.
 */
 #ifndef LODE_CLOCK_H
 #define LODE_CLOCK_H
@@ -45,10 +50,17 @@ lode_status clock_now (clock_state *c, uint64_t *now);
 lode_status clock_floor (clock_state *c, kv_txn *t, uint16_t era,
                          uint64_t *now);
 
+/*
+** Whether this deadline is ahead of the clock, and of every one that was
+** seen to pass. Never true for one that clock_floor puts in the past; false
+** also when the clock fails.
+*/
+bool clock_before (clock_state *c, uint64_t deadline);
+
 /* The latest time by which any entry might be judged. */
 lode_status clock_latest (clock_state *c, kv_txn *t, uint64_t *now);
 
-/* Remembers that this deadline was seen to pass. */
+/* Remembers that this deadline, not after now, was seen to pass. */
 void clock_passed (clock_state *c, uint64_t deadline);
 
 /*
@@ -58,7 +70,7 @@ void clock_passed (clock_state *c, uint64_t deadline);
 lode_status clock_era (clock_state *c, kv_txn *t, uint16_t *era,
                        uint64_t *now);
 
-/* A level of the transaction was rolled back, or the outermost committed. */
-void clock_settle (clock_state *c, bool committed);
+/* A level of the transaction has ended, perhaps the outermost. */
+void clock_settle (clock_state *c, bool outermost, bool committed);
 
 #endif

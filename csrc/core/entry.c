@@ -97,8 +97,11 @@ static lode_status look_up (lode_coll *c, const lode_key *key,
   if (st != LODE_OK)
     return st;
   st = item_get(c, t, key->stored, key->whole, &r);
+  c->until = LODE_NEVER;
   if (lode_unlikely(st == LODE_OK && r.flags != 0)) {
     st = life_judge(c, t, key->whole, &r, &alive);
+    if (r.flags & RECORD_LIFE)
+      c->until = st == LODE_OK && alive ? record_deadline(&r) : 0;
     if (st == LODE_OK && !alive)
       st = LODE_ABSENT;
   }
@@ -126,6 +129,27 @@ lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
       handle_done(c->store);
   }
   return st;
+}
+
+void lode_validity_of (const lode_coll *c, lode_validity *v) {
+  const lode_store *s = c->store;
+  v->commit = 0;
+  v->expires = c->track ? 0 : c->until;
+  if (s != NULL && s->write.depth == 0 && s->snapshots == 0)
+    v->commit = kv_read_number(&s->read);
+}
+
+/*
+** The commit comes last: the floors of the clock change only with one, and
+** its mark falls only after one, so they can't have gone unseen.
+*/
+bool lode_is_valid (lode_store *s, const lode_validity *v) {
+  if (s->write.depth > 0 || s->snapshots > 0 || v->commit == 0)
+    return false;
+  if (lode_unlikely(v->expires != LODE_NEVER) &&
+      !clock_before(&s->clock, v->expires))
+    return false;
+  return kv_last_commit(&s->commits) == v->commit;
 }
 
 void lode_done (lode_coll *c) {
@@ -234,7 +258,7 @@ lode_status entry_put (lode_coll *c, const lode_key *key, lode_value value,
                 "keeps the bytes as they are, so its entries have no time "
                 "to live");
   st = life_put(c, key->stored, key->whole, value, mode, ttl, fetched);
-  return st == LODE_OK ? evict_excess(c) : st;
+  return st == LODE_OK ? evict_excess(c, key->whole) : st;
 }
 
 lode_status entry_delete (lode_coll *c, lode_slice stored,
@@ -259,7 +283,10 @@ lode_status lode_delete (lode_coll *c, const lode_key *key) {
   if (st != LODE_OK)
     return st;
   st = entry_delete(c, key->stored, key->whole);
-  return end(c, own, st);
+  if (st != LODE_ABSENT)
+    return end(c, own, st);
+  st = handle_written(c->store, own, LODE_OK); /* what was hidden is gone */
+  return st == LODE_OK ? LODE_ABSENT : st;
 }
 
 /* Empties the tree and what goes with it. */
@@ -310,6 +337,7 @@ struct lode_batch {
   size_t last;        /* offset of the latest */
   bool ascending;     /* they came sorted, none twice */
   uint64_t ttl;
+  uint64_t added;     /* of those written */
 };
 
 typedef struct pair {
@@ -353,6 +381,8 @@ lode_status lode_batch_begin (lode_coll *c, uint64_t ttl,
 }
 
 size_t lode_batch_pending (const lode_batch *b) { return b->pairs.size; }
+
+uint64_t lode_batch_added (const lode_batch *b) { return b->added; }
 
 lode_status lode_batch_add (lode_batch *b, const lode_key *key,
                             lode_value value) {
@@ -414,6 +444,16 @@ static lode_status last_key (lode_coll *c, unsigned char room[KV_KEY_MAX],
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
+/* Writes a member, and counts it if it is new. */
+static lode_status put_member (lode_batch *b, const lode_key *key,
+                               lode_value value) {
+  lode_status st = entry_put(b->coll, key, value, LODE_ADD, b->ttl, NULL);
+  if (st == LODE_EXISTS)
+    return entry_put(b->coll, key, value, LODE_PUT, b->ttl, NULL);
+  b->added += st == LODE_OK;
+  return st;
+}
+
 /* One pair whose record is not just to be put. */
 static lode_status write_opened (lode_batch *b, const pair *x) {
   lode_coll *c = b->coll;
@@ -427,6 +467,8 @@ static lode_status write_opened (lode_batch *b, const pair *x) {
     return item_damaged(c);
   key.whole = x->whole;
   key.stored = x->stored;
+  if (r.value.codec == LODE_NOTHING)
+    return put_member(b, &key, r.value);
   return entry_put(c, &key, r.value, LODE_PUT, b->ttl, NULL);
 }
 
@@ -462,6 +504,26 @@ static lode_status write_pairs (lode_batch *b) {
   return st;
 }
 
+/*
+** Writes them and counts what is new: by the tree where nothing can have
+** died or been evicted meanwhile, which needs no look at each.
+*/
+static lode_status write_counted (lode_batch *b) {
+  lode_coll *c = b->coll;
+  bool plain = !c->timed && b->ttl == LODE_TTL_OWN;
+  uint64_t before = 0, after = 0, dead, added = b->added;
+  lode_status st = LODE_OK;
+  if (plain)
+    st = entry_count(c, &before, &dead);
+  if (st == LODE_OK)
+    st = write_pairs(b);
+  if (st == LODE_OK && plain) {
+    st = entry_count(c, &after, &dead);
+    b->added = added + after - before;
+  }
+  return st;
+}
+
 lode_status lode_batch_write (lode_batch *b) {
   bool own;
   lode_status st = coll_write(b->coll, &own);
@@ -477,7 +539,7 @@ lode_status lode_batch_write (lode_batch *b) {
     memcpy(b->order.data + i * sizeof p, &p, sizeof p);
   }
   if (n > 0)
-    st = write_pairs(b);
+    st = write_counted(b);
   b->pairs.size = b->order.size = b->last = 0;
   b->ascending = true;
   return end(b->coll, own, st);

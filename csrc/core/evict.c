@@ -10,13 +10,18 @@
 
 #define LOOKS_MAX (4 * EVICT_LOOKS) /* where hooks keep what was to go */
 
-typedef enum outcome { GONE, MOVED, MISSING } outcome;
+typedef enum outcome { MISSING, SPARED, MOVED, GONE } outcome;
 
 typedef struct look {
-  order_place place;
-  bool forced;      /* whatever was noted of it */
+  order_place place; /* the last that was looked at */
+  lode_slice spare;  /* the key of what was just written */
+  bool forced;       /* whatever was noted of it */
   outcome outcome;
 } look;
+
+static bool sieves (const lode_coll *c) {
+  return c->kept.evict == LODE_EVICT_SIEVE;
+}
 
 /* {==================================================================
 ** Places
@@ -63,16 +68,17 @@ lode_status evict_keep (lode_coll *c, const life_item *item,
                         const access_note *note) {
   record_parts parts = item->parts;
   lode_status st = LODE_OK;
+  bool ranked = c->order != 0 && (parts.flags & RECORD_RANK);
   merge_times(&parts, note);
-  if (c->order != 0 && (parts.flags & RECORD_RANK)) {
-    if (c->kept.evict == LODE_EVICT_SIEVE)
-      st = order_mark(c, item->stored, parts.rank, true);
-    else
-      st = place_now(c, item, note, &parts.rank);
-  }
+  if (ranked && !sieves(c))
+    st = place_now(c, item, note, &parts.rank);
+  if (st == LODE_CALLBACK)
+    st = LODE_OK; /* it keeps its place, and is asked for when it must go */
   if (st == LODE_OK && ((parts.flags & RECORD_TIMES) ||
                         parts.rank != item->parts.rank))
     st = life_change(c, item, &parts);
+  if (st == LODE_OK && ranked && sieves(c))
+    st = order_mark(c, item->stored, parts.rank, true);
   return st;
 }
 
@@ -82,14 +88,19 @@ lode_status evict_keep (lode_coll *c, const life_item *item,
 ** Candidates
 ** =================================================================== */
 
+/* A hook keeps the entry: it is passed over, and the hook's owner told. */
+static lode_status kept_by_hook (lode_coll *c, const life_item *item,
+                                 look *l) {
+  l->outcome = MOVED;
+  life_failed(c, item);
+  return LODE_OK;
+}
+
 static lode_status bury (lode_coll *c, const life_item *item, look *l) {
   lode_status st = life_bury(c, item, item->alive);
+  if (st == LODE_CALLBACK)
+    return kept_by_hook(c, item, l);
   l->outcome = GONE;
-  if (st == LODE_CALLBACK) { /* its hook keeps it */
-    life_failed(c, item);
-    l->outcome = MOVED;
-    st = LODE_OK;
-  }
   return st;
 }
 
@@ -99,26 +110,27 @@ static lode_status second_chance (lode_coll *c, const life_item *item,
   access_table *a = c->store->shared->accesses;
   access_note note, *noted = NULL;
   record_parts parts = item->parts;
-  lode_status st;
+  bool chance = sieves(c) && l->place.visited;
+  lode_status st = LODE_OK;
   if (access_find(a, c->number, item->whole, &note))
     noted = &note;
-  if (c->kept.evict == LODE_EVICT_SIEVE) {
-    if (noted == NULL && !l->place.visited)
-      return bury(c, item, l);
-    l->outcome = MOVED;
-    access_forget(a, c->number, item->whole);
-    return l->place.visited ? order_mark(c, item->stored, parts.rank, false)
-                            : LODE_OK;
+  if (sieves(c))
+    chance |= noted != NULL;
+  else {
+    st = place_now(c, item, noted, &parts.rank);
+    chance = parts.rank != item->parts.rank;
   }
-  st = place_now(c, item, noted, &parts.rank);
-  if (st != LODE_OK)
-    return st;
-  if (parts.rank == item->parts.rank)
-    return bury(c, item, l);
+  if (st == LODE_CALLBACK)
+    return kept_by_hook(c, item, l);
+  if (st != LODE_OK || !chance)
+    return st == LODE_OK ? bury(c, item, l) : st;
   l->outcome = MOVED;
   if (noted != NULL)
     merge_times(&parts, noted);
-  st = life_change(c, item, &parts);
+  if (!sieves(c) || (noted != NULL && (parts.flags & RECORD_TIMES)))
+    st = life_change(c, item, &parts);
+  if (st == LODE_OK && l->place.visited)
+    st = order_mark(c, item->stored, parts.rank, false);
   access_forget(a, c->number, item->whole);
   return st;
 }
@@ -127,95 +139,117 @@ static lode_status second_chance (lode_coll *c, const life_item *item,
 static lode_status consider (lode_coll *c, life_item *item, void *data) {
   look *l = data;
   lode_status st;
-  if (l->outcome != MISSING || !(item->parts.flags & RECORD_RANK) ||
+  if (l->outcome > SPARED || !(item->parts.flags & RECORD_RANK) ||
       item->parts.rank != l->place.rank)
     return LODE_OK;
+  if (slice_equal(item->whole, l->spare)) {
+    l->outcome = SPARED;
+    return LODE_OK;
+  }
   st = life_alive(c, &c->store->write, item->whole, &item->record,
                   &item->alive);
+  if (st == LODE_CALLBACK)
+    return kept_by_hook(c, item, l);
   if (st != LODE_OK)
     return st;
   return l->forced || !item->alive ? bury(c, item, l)
                                    : second_chance(c, item, l);
 }
 
-/* The candidate at or past `hand`; from the start again at the end. */
-static lode_status candidate (lode_coll *c, uint64_t hand, look *l) {
-  lode_status st = order_seek(c, hand, &l->place);
-  if (st == LODE_ABSENT && hand > 0)
-    st = order_seek(c, 0, &l->place);
-  return st;
+/* The place after the last one; the first again at the end. ABSENT. */
+static lode_status next_place (lode_coll *c, look *l) {
+  lode_status st = order_next(c, &l->place);
+  if (st != LODE_ABSENT)
+    return st;
+  l->place.rank = 0;
+  l->place.stored.size = 0;
+  return order_next(c, &l->place);
 }
 
-/* Looks at one candidate. ABSENT: there is none. */
-static lode_status look_at_one (lode_coll *c, bool forced, uint64_t *hand,
-                                look *l) {
+/* Looks at the next candidate. ABSENT: there is none. */
+static lode_status look_at_one (lode_coll *c, look *l) {
   record_parts lost;
-  lode_status st = candidate(c, *hand, l);
+  lode_status st = next_place(c, l);
   if (st != LODE_OK)
     return st;
-  l->forced = forced;
   l->outcome = MISSING;
   st = life_each(c, &c->store->write, l->place.stored, consider, l);
+  if (st == LODE_CORRUPT) { /* its readers are told; this is a writer */
+    l->outcome = MOVED;
+    st = LODE_OK;
+  }
   if (st == LODE_OK && l->outcome == MISSING) { /* nobody's place */
     memset(&lost, 0, sizeof lost);
     lost.flags = RECORD_RANK;
     lost.rank = l->place.rank;
     st = order_changed(c, l->place.stored, &lost, NULL, 0);
   }
-  *hand = l->place.rank + 1;
   return st;
 }
 
 /* }================================================================== */
 
 /* By how much the cap is exceeded; 0: it isn't. */
-static lode_status excess (lode_coll *c, const order_state *state,
-                           uint64_t *n) {
-  uint64_t count = 0, most = c->kept.max_entries;
-  lode_status st = order_count(c, &count);
+static lode_status excess (lode_coll *c, uint64_t *n) {
+  uint64_t count, most = c->kept.max_entries;
+  order_state state = { 0, 0 };
+  lode_status st = item_count(c, &count);
   *n = most != 0 && count > most ? count - most : 0;
-  if (*n == 0 && c->kept.max_bytes != 0 && count > 0 &&
-      state->bytes > c->kept.max_bytes)
+  if (st == LODE_OK && c->kept.max_bytes != 0)
+    st = order_get_state(c, &state);
+  if (state.bytes > c->kept.max_bytes && *n < LODE_CAP_SLACK)
     *n = LODE_CAP_SLACK; /* bytes are not let be */
   return st;
 }
 
-static bool sieves (const lode_coll *c) {
-  return c->kept.evict == LODE_EVICT_SIEVE;
+/* Begins at sieve's hand, or at the first place. */
+static lode_status begin (lode_coll *c, look *l) {
+  order_state state;
+  lode_status st = LODE_OK;
+  memset(l, 0, sizeof *l);
+  if (sieves(c)) {
+    st = order_get_state(c, &state);
+    l->place.rank = state.hand;
+  }
+  return st;
 }
 
 /* Keeps where sieve's hand has come to. */
-static lode_status keep_hand (lode_coll *c, uint64_t hand) {
+static lode_status keep_hand (lode_coll *c, const look *l) {
   order_state state;
-  lode_status st = order_get_state(c, &state);
-  if (st != LODE_OK || state.hand == hand)
-    return st;
-  state.hand = hand;
-  return order_set_state(c, &state);
-}
-
-lode_status evict_excess (lode_coll *c) {
-  order_state state;
-  uint64_t n = 0, hand = 0;
-  look l;
-  lode_status st;
-  if (c->order == 0 || c->hooked)
+  lode_status st = LODE_OK;
+  if (!sieves(c) || l->place.stored.size == 0) /* it has not moved */
     return LODE_OK;
   st = order_get_state(c, &state);
-  if (sieves(c))
-    hand = state.hand;
-  for (unsigned looks = 0; st == LODE_OK && looks < LOOKS_MAX; looks++) {
-    bool forced = looks >= EVICT_LOOKS;
-    st = excess(c, &state, &n);
-    if (st != LODE_OK || n == 0 || (forced && n < LODE_CAP_SLACK))
+  state.hand = l->place.rank + 1;
+  return st == LODE_OK ? order_set_state(c, &state) : st;
+}
+
+lode_status evict_excess (lode_coll *c, lode_slice spare) {
+  uint64_t n = 0, left; /* `left`: a hook may add as many as go */
+  unsigned looks = 0;
+  look l;
+  lode_status st;
+  if (c->order == 0 || c->hooked || !coll_is_capped(c))
+    return LODE_OK;
+  st = excess(c, &n);
+  if (st != LODE_OK || n == 0)
+    return st;
+  st = begin(c, &l);
+  l.spare = spare;
+  if (st == LODE_OK)
+    st = item_count(c, &left);
+  while (st == LODE_OK && n > 0 && looks < LOOKS_MAX && left > 0) {
+    l.forced = looks >= EVICT_LOOKS;
+    if (l.forced && n < LODE_CAP_SLACK)
       break;
-    st = look_at_one(c, forced, &hand, &l);
-    if (!sieves(c) && !(forced && l.outcome == MOVED))
-      hand = 0; /* the least is first again */
+    st = look_at_one(c, &l);
+    looks += l.outcome != GONE;
+    left -= l.outcome == GONE;
     if (st == LODE_OK)
-      st = order_get_state(c, &state);
+      st = excess(c, &n);
   }
-  if (st == LODE_OK && sieves(c))
-    st = keep_hand(c, hand);
-  return st == LODE_ABSENT ? LODE_OK : st;
+  if (st == LODE_OK || st == LODE_ABSENT)
+    st = keep_hand(c, &l);
+  return st;
 }

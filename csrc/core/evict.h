@@ -15,8 +15,11 @@
 
 #define EVICT_LOOKS 64
 
-/* After a write to `c`, in its transaction. */
-lode_status evict_excess (lode_coll *c);
+/*
+** After a write to `c`, in its transaction. What was just written makes the
+** others go: `spare` is its whole key, or empty.
+*/
+lode_status evict_excess (lode_coll *c, lode_slice spare);
 
 /*
 ** Keeps what was noted of the accesses of an entry with it: its times,

@@ -19,6 +19,9 @@ typedef struct files {  /* names, to be freed by files_free */
 lode_status files_name (files *f, const char *path, bool single_file);
 void files_free (files *f);
 
+/* Where a meta page of LMDB's (probe.c) has the number of its commit. */
+#define FILES_META_TRANSACTION 144
+
 /*
 ** Looks at the data file without LMDB. OK when it may be opened; ABSENT;
 ** NOT_A_STORE, INCOMPATIBLE, CORRUPT, IO with the words in `error`.

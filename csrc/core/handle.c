@@ -7,6 +7,26 @@ lode_status handle_no_memory (lode_store *s) {
   return fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
 }
 
+void handle_unclaim (lode_store *s, const unsigned char id[HASH_SIZE]) {
+  lode_buffer *b = &s->claimed;
+  for (size_t at = 0; at < b->size; at += HASH_SIZE) {
+    unsigned char *mine = b->data + at;
+    if (memcmp(mine, id, HASH_SIZE) != 0)
+      continue;
+    b->size -= HASH_SIZE;
+    memmove(mine, b->data + b->size, HASH_SIZE);
+    claims_drop(s->shared->claims, id);
+    return;
+  }
+}
+
+void handle_unclaim_all (lode_store *s) {
+  while (s->claimed.size > 0) {
+    s->claimed.size -= HASH_SIZE;
+    claims_drop(s->shared->claims, s->claimed.data + s->claimed.size);
+  }
+}
+
 lode_status coll_gone (const lode_coll *c) {
   return fail(&c->store->error, LODE_NOT_FOUND, "this collection was "
               "dropped; open it anew to make it again");
@@ -129,9 +149,9 @@ lode_status handle_write (lode_store *s, bool *own) {
                 "write before or after it, or use a transaction",
                 s->files.base);
   if (s->asking > 0)
-    return fail(&s->error, LODE_REENTRY, "%s: a policy was called to answer "
-                "when an entry dies; it can read the store, but not write "
-                "to it", s->files.base);
+    return fail(&s->error, LODE_REENTRY, "%s: this function (a policy, evict "
+                "or the clock) was called to answer a question; it can read "
+                "the store, but not write to it", s->files.base);
   if (s->guards > 0)
     return fail(&s->error, LODE_REENTRY, "%s: this function was called "
                 "while its entry is being changed, and can't write to the "
@@ -151,7 +171,7 @@ lode_status handle_written (lode_store *s, bool own, lode_status st) {
     st = kv_write_commit(&s->write);
   else
     kv_write_abort(&s->write);
-  clock_settle(&s->clock, st == LODE_OK);
+  clock_settle(&s->clock, true, st == LODE_OK);
   return st;
 }
 

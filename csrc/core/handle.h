@@ -22,6 +22,7 @@
 
 struct lode_store {
   kv_env *env;
+  kv_commits commits;
   files files;
   lode_error error;
   bool readonly;
@@ -51,6 +52,7 @@ struct lode_store {
   lode_walk *walks;
   lode_buffer record;  /* for building one */
   lode_buffer old;     /* for keeping one */
+  lode_buffer claimed; /* what its claims are made under (claims.h) */
 };
 
 struct lode_coll {
@@ -66,6 +68,8 @@ struct lode_coll {
                              is not empty; known in transactions */
   uint64_t untimed;       /* the last transaction that saw it empty */
   bool track;             /* reads are noted */
+  uint64_t until;         /* when what it gave last may be another thing;
+                             LODE_NEVER: only a commit changes it */
   bool hooked;            /* its `removed` hook is running */
   bool orphan;            /* closed while a callback ran: to be freed */
   lode_buffer sweep;      /* the call after which the next sweep begins */
@@ -152,6 +156,14 @@ lode_status coll_open_indexes (lode_coll *c, lode_store *s,
 
 /* NO_MEMORY, in words. */
 lode_status handle_no_memory (lode_store *s);
+
+/* Ends a claim that the handle made, if it still holds it. */
+void handle_unclaim (lode_store *s, const unsigned char id[HASH_SIZE]);
+/*
+** Ends all of them. Other handles may keep the environment open, and with
+** it the list that they are on.
+*/
+void handle_unclaim_all (lode_store *s);
 
 /* Detaches a collection's handle from its store: it is closed. */
 void coll_detach (lode_coll *c);

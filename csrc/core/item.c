@@ -27,6 +27,42 @@ lode_status item_get (lode_coll *c, kv_txn *t, lode_slice stored,
   return st == LODE_CORRUPT ? item_damaged(c) : st;
 }
 
+lode_status item_shares (lode_coll *c, lode_slice stored, unsigned flag,
+                         uint64_t time, bool *shares) {
+  lode_slice bucket;
+  bucket_entry entry;
+  record_parts parts;
+  record r;
+  lode_status st = LODE_ABSENT;
+  *shares = false;
+  if (item_in_bucket(c, stored))
+    st = kv_get(&c->store->write, c->db, stored, &bucket);
+  while (st == LODE_OK && !*shares &&
+         (st = bucket_next(&bucket, &entry)) == LODE_OK) {
+    st = record_read(&c->check, entry.whole, entry.record, &r);
+    if (st == LODE_OK) {
+      record_read_parts(&r, &parts);
+      *shares = (r.flags & flag) &&
+                (flag == RECORD_LIFE ? parts.call : parts.rank) == time;
+    }
+  }
+  if (st == LODE_CORRUPT)
+    return item_damaged(c);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+lode_status item_count (lode_coll *c, uint64_t *n) {
+  kv_txn *t = &c->store->write;
+  kv_db_stats stats;
+  int64_t extra = 0;
+  lode_status st = kv_db_measure(t, c->db, &stats);
+  if (st == LODE_OK)
+    st = catalog_extra(t, c->number, &extra);
+  if (st == LODE_OK)
+    *n = stats.entries + (uint64_t)extra;
+  return st;
+}
+
 lode_status item_count_extra (lode_coll *c, int change) {
   kv_txn *t = &c->store->write;
   int64_t extra;

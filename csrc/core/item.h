@@ -26,6 +26,16 @@ lode_status item_put (lode_coll *c, lode_slice stored, lode_slice whole,
 /* ABSENT. */
 lode_status item_delete (lode_coll *c, lode_slice stored, lode_slice whole);
 
+/*
+** Whether a record of the bucket under `stored` has this call (`flag`
+** RECORD_LIFE) or rank (RECORD_RANK); false where there is no bucket.
+*/
+lode_status item_shares (lode_coll *c, lode_slice stored, unsigned flag,
+                         uint64_t time, bool *shares);
+
+/* How many records there are, but for hidden ones. In the transaction. */
+lode_status item_count (lode_coll *c, uint64_t *n);
+
 /* Counts `change` entries more than there are records. */
 lode_status item_count_extra (lode_coll *c, int change);
 

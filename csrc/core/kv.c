@@ -302,6 +302,10 @@ void kv_read_end (kv_txn *t) {
   gate_leave(&t->env->gate);
 }
 
+uint64_t kv_read_number (const kv_txn *t) {
+  return t->idle != NULL ? mdb_txn_id(t->idle) : 0;
+}
+
 /* }================================================================== */
 
 /* {==================================================================

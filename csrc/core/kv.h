@@ -69,7 +69,24 @@ lode_status kv_open (const files *f, const lode_options *options,
 void kv_release (kv_env *env);
 
 bool kv_readonly (const kv_env *env); /* the file can't be written at all */
-uint64_t kv_version (kv_env *env);
+
+typedef struct kv_commits { /* LMDB's two meta pages, which take turns */
+  const _Atomic uint64_t *number[2];
+} kv_commits;
+
+/* Where the numbers of commits stand; good as long as the environment. */
+kv_commits kv_commits_of (const kv_env *env);
+
+/*
+** The number of the last commit, by any process: two loads, no more. A
+** reader that begins at the same time may still see the one before.
+*/
+static inline uint64_t kv_last_commit (const kv_commits *c) {
+  uint64_t a = atomic_load_explicit(c->number[0], memory_order_acquire);
+  uint64_t b = atomic_load_explicit(c->number[1], memory_order_acquire);
+  return a > b ? a : b;
+}
+
 lode_status kv_flush (kv_env *env, lode_error *error);
 /* Writes a copy to the new file `path`, of which `dir` is the directory. */
 lode_status kv_backup (kv_env *env, const char *path, const char *dir,
@@ -107,6 +124,8 @@ void kv_txn_free (kv_txn *t);
 
 lode_status kv_read_begin (kv_txn *t);
 void kv_read_end (kv_txn *t);
+/* The commit that the last read saw, also when it has ended; 0: no read. */
+uint64_t kv_read_number (const kv_txn *t);
 
 /* The writer lock alone; kv_write_begin goes on from it. */
 lode_status kv_lock (kv_txn *t, unsigned timeout);
@@ -208,6 +227,7 @@ struct kv_env {
   ino_t inode;
   unsigned handles;
   MDB_env *mdb;
+  const unsigned char *metas; /* LMDB's two meta pages, mapped once more */
   gate gate;
   writer writer;
   bool readonly;

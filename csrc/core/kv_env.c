@@ -178,7 +178,26 @@ static int open_main (MDB_env *mdb) {
   return rc;
 }
 
+/*
+** Maps the meta pages a second time, for kv_commits_of: LMDB's own map
+** may be moved by another thread at any moment.
+*/
+static int map_metas (kv_env *env) {
+  mdb_filehandle_t fd;
+  void *p;
+  int rc = mdb_env_get_fd(env->mdb, &fd);
+  if (rc != 0)
+    return rc;
+  p = mmap(NULL, 2 * env->page_size, PROT_READ, MAP_SHARED, fd, 0);
+  if (p == MAP_FAILED)
+    return errno;
+  env->metas = p;
+  return 0;
+}
+
 static void env_free (kv_env *env) {
+  if (env->metas != NULL)
+    munmap((void *)env->metas, 2 * env->page_size);
   if (env->mdb != NULL)
     mdb_env_close(env->mdb);
   writer_destroy(&env->writer);
@@ -257,7 +276,7 @@ static int env_open (kv_env *env, const files *f, const lode_options *o) {
   mdb_env_info(env->mdb, &info);
   env->page_size = main_stat.ms_psize;
   env->map_size = info.me_mapsize; /* never below what the file needs */
-  return 0;
+  return map_metas(env);
 }
 
 /* Writes a new store into the file `path` and syncs it. */
@@ -462,10 +481,10 @@ _Atomic uint64_t *kv_mark (kv_env *env) { return writer_mark(&env->writer); }
 
 int kv_side (const kv_env *env) { return env->writer.fd; }
 
-uint64_t kv_version (kv_env *env) {
-  MDB_envinfo info;
-  mdb_env_info(env->mdb, &info);
-  return info.me_last_txnid;
+kv_commits kv_commits_of (const kv_env *env) {
+  const unsigned char *p = env->metas + FILES_META_TRANSACTION;
+  kv_commits c = { { (const void *)p, (const void *)(p + env->page_size) } };
+  return c;
 }
 
 lode_status kv_flush (kv_env *env, lode_error *error) {

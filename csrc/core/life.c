@@ -97,6 +97,7 @@ void life_failed (lode_coll *c, const life_item *item) {
   if (c->hooks.failed == NULL)
     return;
   life_describe(c, item->whole, item->record.value, &item->parts, 0, &e);
+  e.value.data = slice_of(NULL, 0); /* a write may have moved it */
   c->store->calling++;
   c->hooks.failed(c->hooks.data, &e);
   c->store->calling--;
@@ -137,8 +138,10 @@ lode_status life_judge (lode_coll *c, kv_txn *t, lode_slice whole,
     life_describe(c, whole, r->value, &parts, now, &e);
     st = life_ask(c, t, &e, &expires);
     *alive = st == LODE_OK && expires > time;
+    if (st == LODE_OK && expires > deadline)
+      deadline = expires; /* the time at which it died, if it has */
   }
-  if (st == LODE_OK && !*alive)
+  if (st == LODE_OK && !*alive && deadline <= now)
     clock_passed(&s->clock, deadline);
   return st;
 }
@@ -186,36 +189,12 @@ static lode_slice call_of (call_key *k, uint64_t call, lode_slice stored) {
   return slice_of(k->bytes, CALL_SIZE + stored.size);
 }
 
-/* Whether a bucket has a record with this call. */
-static lode_status bucket_calls (lode_coll *c, lode_slice stored,
-                                 uint64_t call, bool *calls) {
-  lode_slice bucket;
-  bucket_entry entry;
-  record_parts parts;
-  record r;
-  lode_status st = kv_get(&c->store->write, c->db, stored, &bucket);
-  *calls = false;
-  while (st == LODE_OK && !*calls &&
-         (st = bucket_next(&bucket, &entry)) == LODE_OK) {
-    st = record_read(&c->check, entry.whole, entry.record, &r);
-    if (st == LODE_OK) {
-      record_read_parts(&r, &parts);
-      *calls = (r.flags & RECORD_LIFE) && parts.call == call;
-    }
-  }
-  if (st == LODE_CORRUPT)
-    return item_damaged(c);
-  return st == LODE_ABSENT ? LODE_OK : st;
-}
-
 static lode_status call_leave (lode_coll *c, lode_slice stored,
                                uint64_t call) {
   call_key k;
-  bool calls = false;
-  lode_status st = LODE_OK;
-  if (item_in_bucket(c, stored))
-    st = bucket_calls(c, stored, call, &calls);
-  if (st == LODE_OK && !calls)
+  bool shared;
+  lode_status st = item_shares(c, stored, RECORD_LIFE, call, &shared);
+  if (st == LODE_OK && !shared)
     st = kv_delete(&c->store->write, c->due, call_of(&k, call, stored));
   return st == LODE_ABSENT ? LODE_OK : st;
 }
@@ -254,7 +233,10 @@ static lode_status indexes_changed (lode_coll *c, lode_slice stored,
                                     const record_parts *old,
                                     const record_parts *new,
                                     int64_t bytes) {
-  lode_status st = call_changed(c, stored, old, new);
+  lode_status st;
+  if (stored.size > LODE_KEY_ROOM) /* nobody made such a key */
+    return item_damaged(c);
+  st = call_changed(c, stored, old, new);
   if (st == LODE_OK)
     st = hidden_changed(c, old, new);
   if (st == LODE_OK && c->order != 0)
@@ -290,7 +272,11 @@ static lode_status replace (lode_coll *c, const life_item *item,
 
 lode_status life_change (lode_coll *c, const life_item *item,
                          const record_parts *parts) {
-  return replace(c, item, item->record.value, parts);
+  record r = item->record;
+  lode_status st = LODE_OK;
+  if (item->there && c->store->clock.dirty) /* a write may have moved it */
+    st = item_get(c, &c->store->write, item->stored, item->whole, &r);
+  return st == LODE_OK ? replace(c, item, r.value, parts) : st;
 }
 
 lode_status life_remove (lode_coll *c, const life_item *item) {
@@ -340,7 +326,7 @@ static lode_status bury_told (lode_coll *c, const life_item *item,
   else {
     kv_write_abort(&s->write);
     colls_settle(s, depth, false);
-    clock_settle(&s->clock, false);
+    clock_settle(&s->clock, false, false);
   }
   return st;
 }
@@ -415,13 +401,26 @@ static lode_status policy_deadline (lode_coll *c, const life_item *item,
   return LODE_OK;
 }
 
+/* A deadline `ttl` ms past `from`, which is not after `now`. */
+static lode_status ttl_deadline (lode_coll *c, const life_item *item,
+                                 uint64_t ttl, uint64_t from, uint64_t now,
+                                 record_parts *parts) {
+  uint64_t counted = now; /* from there, where the clock was set back */
+  uint16_t era;
+  lode_status st = clock_era(&c->store->clock, &c->store->write, &era,
+                             &counted);
+  from += counted - now;
+  if (st == LODE_OK)
+    set_deadline(parts, item, era,
+                 ttl < RECORD_TIME_MAX ? from + ttl : RECORD_TIME_MAX, 0);
+  return st;
+}
+
 lode_status life_deadline (lode_coll *c, const life_item *item,
                            lode_value value, uint64_t ttl, uint64_t now,
                            record_parts *parts) {
   const record_parts *old = &item->parts;
   bool own = ttl == LODE_TTL_OWN || ttl == LODE_TTL_KEEP;
-  uint16_t era;
-  lode_status st;
   parts->flags &= ~(unsigned)(RECORD_LIFE | RECORD_ASKS);
   if (own && c->kept.policy.size > 0)
     return policy_deadline(c, item, value, now, parts);
@@ -435,11 +434,7 @@ lode_status life_deadline (lode_coll *c, const life_item *item,
   }
   else if (own || ttl == LODE_NEVER)
     return LODE_OK;
-  st = clock_era(&c->store->clock, &c->store->write, &era, &now);
-  if (st == LODE_OK)
-    set_deadline(parts, item, era,
-                 ttl < RECORD_TIME_MAX ? now + ttl : RECORD_TIME_MAX, 0);
-  return st;
+  return ttl_deadline(c, item, ttl, now, now, parts);
 }
 
 static bool keeps_times (const lode_coll *c) {
@@ -450,7 +445,6 @@ static bool keeps_times (const lode_coll *c) {
 /* The times of an entry that is being written; `item` is what it replaces. */
 static void set_times (lode_coll *c, const life_item *item, uint64_t now,
                        record_parts *parts) {
-  access_note note;
   if (!keeps_times(c))
     return;
   parts->flags |= RECORD_TIMES;
@@ -460,8 +454,19 @@ static void set_times (lode_coll *c, const life_item *item, uint64_t now,
   if (item->parts.flags & RECORD_TIMES)
     parts->ctime = item->parts.ctime;
   parts->hits = item->parts.hits;
-  if (access_find(c->store->shared->accesses, c->number, item->whole, &note))
+}
+
+/* What was noted of an entry that is being written becomes its own. */
+static void take_note (lode_coll *c, const life_item *item,
+                       record_parts *parts) {
+  access_table *a = c->store->shared->accesses;
+  access_note note;
+  if (!c->track || (c->kept.evict == LODE_EVICT_SIEVE &&
+                    !(parts->flags & RECORD_TIMES)))
+    return;
+  if (access_find(a, c->number, item->whole, &note))
     parts->hits += note.hits;
+  access_forget(a, c->number, item->whole);
 }
 
 /* The rank of an entry that is being written. */
@@ -475,9 +480,10 @@ static lode_status set_rank (lode_coll *c, const life_item *item,
   if (c->kept.evict == LODE_EVICT_RANK && c->hooks.rank != NULL)
     return ask_rank(c, &e, &parts->rank);
   st = order_rank(c, &e, item->alive ? &item->parts : NULL, &parts->rank);
-  if (st == LODE_OK && c->kept.evict == LODE_EVICT_SIEVE && item->alive)
+  if (st == LODE_OK && c->kept.evict == LODE_EVICT_SIEVE && item->alive &&
+      !(parts->flags & RECORD_TIMES)) /* a write is an access as well */
     (void)access_add(c->store->shared->accesses, c->number, item->stored,
-                     item->whole, now); /* a write is an access as well */
+                     item->whole, now);
   return st;
 }
 
@@ -493,14 +499,15 @@ lode_status life_renew (lode_coll *c, const life_item *item, uint64_t now,
     parts->flags |= RECORD_TIMES;
     parts->ctime = parts->mtime = parts->atime = now;
   }
-  if (c->kept.policy.size > 0 || c->kept.ttl == 0) {
-    if (c->kept.policy.size > 0 || (parts->flags & RECORD_ASKS))
-      st = life_deadline(c, item, value, LODE_TTL_OWN, now, parts);
+  if (c->kept.policy.size == 0 && c->kept.ttl != 0) { /* from its last */
+    uint64_t written = had ? item->parts.mtime : now; /* write, if known */
+    parts->flags &= ~(unsigned)(RECORD_LIFE | RECORD_ASKS);
+    st = ttl_deadline(c, item, c->kept.ttl, written < now ? written : now,
+                      now, parts);
   }
-  else /* from its last write, where that is known */
-    st = life_deadline(c, item, value, LODE_TTL_OWN,
-                       had ? item->parts.mtime : now, parts);
-  if (st == LODE_OK && c->order != 0)
+  else if (c->kept.policy.size > 0 || (parts->flags & RECORD_ASKS))
+    st = life_deadline(c, item, value, LODE_TTL_OWN, now, parts);
+  if (st == LODE_OK && coll_is_capped(c))
     st = set_rank(c, item, value, now, parts);
   return st;
 }
@@ -521,7 +528,7 @@ static lode_status put_over (lode_coll *c, const life_item *item,
   memset(&parts, 0, sizeof parts);
   set_times(c, item, now, &parts);
   st = life_deadline(c, item, value, ttl, now, &parts);
-  if (st == LODE_OK && c->order != 0 && !hides)
+  if (st == LODE_OK && coll_is_capped(c) && !hides)
     st = set_rank(c, item, value, now, &parts);
   if (st != LODE_OK)
     return st;
@@ -533,9 +540,12 @@ static lode_status put_over (lode_coll *c, const life_item *item,
     parts.flags |= RECORD_HIDDEN;
     parts.flags &= ~(unsigned)RECORD_ASKS;
   }
-  if (c->track && c->kept.evict != LODE_EVICT_SIEVE)
-    access_forget(c->store->shared->accesses, c->number, item->whole);
-  return replace(c, item, value, &parts);
+  take_note(c, item, &parts);
+  st = replace(c, item, value, &parts);
+  if (st == LODE_OK && c->kept.evict == LODE_EVICT_SIEVE && item->alive &&
+      (parts.flags & RECORD_TIMES) && (parts.flags & RECORD_RANK))
+    st = order_mark(c, item->stored, parts.rank, true);
+  return st;
 }
 
 static lode_status allows (lode_put_mode mode, bool alive) {
@@ -574,8 +584,9 @@ lode_status life_delete (lode_coll *c, lode_slice stored, lode_slice whole) {
     return st;
   if (item.alive)
     return life_remove(c, &item);
-  if (item.there && (item.parts.flags & RECORD_HIDDEN))
-    st = life_remove(c, &item); /* so that it is computed anew */
+  if (item.there && ((item.parts.flags & RECORD_HIDDEN) ||
+                     (item.parts.stale > 0 && !life_waits(c))))
+    st = life_bury(c, &item, false); /* so that it is computed anew */
   return st == LODE_OK ? LODE_ABSENT : st;
 }
 
@@ -585,17 +596,18 @@ lode_status life_delete (lode_coll *c, lode_slice stored, lode_slice whole) {
 ** Every record of a key, and every call that is due
 ** =================================================================== */
 
-static lode_status visit (lode_coll *c, lode_slice stored, lode_slice whole,
-                          lode_slice bytes, life_visit *each, void *data) {
+/* Of a bucket, those before may have changed or removed it. */
+static lode_status visit (lode_coll *c, kv_txn *t, lode_slice stored,
+                          lode_slice whole, life_visit *each, void *data) {
   life_item item;
   lode_status st;
   memset(&item, 0, sizeof item);
   item.stored = stored;
   item.whole = whole;
   item.there = true;
-  st = record_read(&c->check, whole, bytes, &item.record);
+  st = item_get(c, t, stored, whole, &item.record);
   if (st != LODE_OK)
-    return item_damaged(c);
+    return st == LODE_ABSENT ? LODE_OK : st;
   record_read_parts(&item.record, &item.parts);
   return each(c, &item, data);
 }
@@ -605,16 +617,17 @@ lode_status life_each (lode_coll *c, kv_txn *t, lode_slice stored,
   lode_buffer copy = { NULL, 0, 0 };
   lode_slice bytes;
   bucket_entry entry;
-  lode_status st = kv_get(t, c->db, stored, &bytes);
+  lode_status st;
+  if (!item_in_bucket(c, stored))
+    return visit(c, t, stored, stored, each, data);
+  st = kv_get(t, c->db, stored, &bytes);
   if (st != LODE_OK)
     return st == LODE_ABSENT ? LODE_OK : st;
-  if (!item_in_bucket(c, stored))
-    return visit(c, stored, stored, bytes, each, data);
   if (buffer_set(&copy, bytes.data, bytes.size) != LODE_OK)
     return handle_no_memory(c->store);
   bytes = slice_of_buffer(&copy);
   while (st == LODE_OK && (st = bucket_next(&bytes, &entry)) == LODE_OK)
-    st = visit(c, stored, entry.whole, entry.record, each, data);
+    st = visit(c, t, stored, entry.whole, each, data);
   lode_buffer_free(&copy);
   if (st == LODE_CORRUPT)
     return item_damaged(c);

@@ -94,7 +94,10 @@ lode_status life_ask (lode_coll *c, kv_txn *t, const lode_entry *e,
 /* Asks the hook for an entry's rank; it stays where there is none. */
 lode_status life_rank (lode_coll *c, const life_item *item, uint64_t *rank);
 
-/* Tells that a hook has failed for this entry, which is passed over. */
+/*
+** Tells that a hook has failed for this entry, which is passed over; its
+** value is left out.
+*/
 void life_failed (lode_coll *c, const life_item *item);
 
 /* Whether a hook that the collection needs for removals isn't here. */
@@ -104,8 +107,8 @@ bool life_waits (const lode_coll *c);
 lode_status life_count_dead (lode_coll *c, kv_txn *t, uint64_t *n);
 
 /*
-** Calls `each` for every record under a stored key, which is copied. Slices
-** lie in the map, and are good until the next write, for all but a bucket's.
+** Calls `each` for every record under a stored key, which is the caller's.
+** What the record holds lies in the map, and is good until the next write.
 */
 typedef lode_status life_visit (lode_coll *c, life_item *item, void *data);
 lode_status life_each (lode_coll *c, kv_txn *t, lode_slice stored,

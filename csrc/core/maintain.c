@@ -86,7 +86,8 @@ typedef struct upkeep {
   const lode_budget *budget;
   uint64_t until;     /* by the monotonic clock, in ms; 0: no bound */
   uint64_t removed;
-  bool worked, more;  /* in this round */
+  bool worked, more;  /* in this round; `more`: than the budget allows */
+  bool served;        /* this collection had its turn */
 } upkeep;
 
 static uint64_t monotonic_ms (void) {
@@ -128,36 +129,63 @@ static lode_status keep_up (lode_coll *c, void *data) {
   st = coll_write(c, &own);
   if (st != LODE_OK)
     return st;
-  if (noted)
-    st = sweep_keep(c, SLICE);
+  noted = access_count_of(s->shared->accesses, c->number) > SLICE;
+  st = sweep_keep(c, SLICE);
   if (st == LODE_OK && due)
     st = sweep_coll(c, slice_of_budget(u), &u->removed, &more);
-  u->worked |= more || access_count_of(s->shared->accesses, c->number) > 0;
+  u->served = true;
+  u->worked |= more || noted;
   u->more |= more;
   return handle_written(s, own, st);
 }
 
-/* Each collection once, from where the last call has stopped. */
-static lode_status round_of (lode_store *s, upkeep *u) {
+/* Whether a round that began after `s->next` has come to its end. */
+static bool round_ends (lode_slice began, bool wrapped, lode_slice name) {
+  return wrapped && slice_compare(name, began) > 0;
+}
+
+/*
+** Each collection once, those first whose turn it is: that of who had none
+** since the last call that spent its budget.
+*/
+static lode_status each_once (lode_store *s, upkeep *u, lode_slice began,
+                              lode_buffer *name) {
   uint32_t number;
   lode_kind kind;
-  lode_status st = LODE_OK;
-  u->worked = u->more = false;
-  for (unsigned n = kv_collections(s->env) + 1; st == LODE_OK && n > 0; n--) {
-    st = next_collection(s, &s->next, &number, &kind);
-    if (st == LODE_ABSENT) { /* the end of the names */
-      s->next.size = 0;
-      return LODE_OK;
+  bool wrapped = false;
+  lode_status st = buffer_set(name, began.data, began.size);
+  while (st == LODE_OK) {
+    st = next_collection(s, name, &number, &kind);
+    if (st == LODE_ABSENT && !wrapped && began.size > 0) {
+      wrapped = true; /* the end of the names */
+      name->size = 0;
+      st = LODE_OK;
+      continue;
     }
-    if (st == LODE_OK)
-      st = visit(s, slice_of_buffer(&s->next), number, kind, keep_up, u);
+    if (st != LODE_OK || round_ends(began, wrapped, slice_of_buffer(name)))
+      break;
+    u->served = false;
+    st = visit(s, slice_of_buffer(name), number, kind, keep_up, u);
+    if (st == LODE_OK && u->served)
+      st = buffer_set(&s->next, name->data, name->size);
   }
-  return st;
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+static lode_status round_of (lode_store *s, upkeep *u) {
+  lode_buffer began = { NULL, 0, 0 }, name = { NULL, 0, 0 };
+  lode_status st = buffer_set(&began, s->next.data, s->next.size);
+  u->worked = u->more = false;
+  if (st == LODE_OK)
+    st = each_once(s, u, slice_of_buffer(&began), &name);
+  lode_buffer_free(&began);
+  lode_buffer_free(&name);
+  return st == LODE_NO_MEMORY ? handle_no_memory(s) : st;
 }
 
 lode_status lode_maintain (lode_store *s, const lode_budget *budget,
                            uint64_t *removed, bool *more) {
-  upkeep u = { budget, 0, 0, false, false };
+  upkeep u = { budget, 0, 0, false, false, false };
   lode_status st;
   if (s->write.depth > 0)
     return fail(&s->error, LODE_REENTRY, "%s: sweeps have transactions of "

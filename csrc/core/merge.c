@@ -42,6 +42,7 @@ typedef struct merge {
   bool by_whole;         /* leaves don't hash alike */
   bool reverse;
   bool moved;            /* the root stands on a member already given */
+  bool turns;            /* for turn_over: say of which side a member is */
   scan_span span;
   unsigned char room[KEY_PREFIX]; /* for a bound that was loosened */
   kv_txn *pin;           /* the moment that a walk has pinned; or null */
@@ -527,6 +528,9 @@ static lode_status merge_next (merge *m, const scan_key **key) {
 ** Walks
 ** =================================================================== */
 
+#define TURNED_OUT LODE_BYTES /* the codec of members of the left side */
+static const lode_value member = { { NULL, 0 }, LODE_NOTHING };
+
 static lode_status source_open (lode_walk *w, const scan_span *span) {
   merge *m = w->data;
   m->pin = w->pin;
@@ -535,10 +539,14 @@ static lode_status source_open (lode_walk *w, const scan_span *span) {
 
 static lode_status source_next (lode_walk *w, const scan_key **key,
                                 walk_entry *entry) {
-  entry->value.data = slice_of(NULL, 0);
-  entry->value.codec = LODE_NOTHING;
+  merge *m = w->data;
+  node *root = &m->nodes[m->size - 1];
+  lode_status st = merge_next(m, key);
+  entry->value = member;
   entry->expires = LODE_NEVER;
-  return merge_next(w->data, key);
+  if (m->turns && root->op == LODE_SYMMETRIC && !root->from_right)
+    entry->value.codec = TURNED_OUT;
+  return st;
 }
 
 static void source_close (lode_walk *w) { merge_stop(w->data); }
@@ -607,29 +615,31 @@ lode_status lode_merge_count (const lode_term *terms, size_t n,
   return LODE_OK;
 }
 
-/* Adds or, when `target` has it already, removes each member of a page. */
+/*
+** Adds each member of a page that is missing, and removes each of the
+** others; these may have died since the page was read.
+*/
 static lode_status apply_page (lode_walk *w, lode_coll *target,
                                lode_batch *batch, bool *more) {
-  lode_value value = { { NULL, 0 }, LODE_NOTHING };
-  lode_slice whole, none = { NULL, 0 };
+  lode_slice whole;
+  lode_value value;
   lode_key key;
   lode_status st;
   while ((st = lode_walk_next(w, &whole, &value)) == LODE_OK) {
-    value.data = slice_of(NULL, 0);
     if (lode_key_is_long(target, whole.size) && target->kept.custom_hash)
       return fail(&target->store->error, LODE_INCOMPATIBLE, "a long member "
                   "can't be saved to a set with a hash of its own");
-    st = lode_key_of(target, whole, none, &key);
+    st = lode_key_of(target, whole, member.data, &key);
     if (st == LODE_OK)
-      st = entry_delete(target, key.stored, key.whole);
-    if (st == LODE_ABSENT)
-      st = lode_batch_add(batch, &key, value);
-    if (st != LODE_OK)
+      st = value.codec == TURNED_OUT
+           ? entry_delete(target, key.stored, key.whole)
+           : lode_batch_add(batch, &key, member);
+    if (st != LODE_OK && st != LODE_ABSENT)
       return st;
     if (walk_page_done(w))
       break;
   }
-  *more = st == LODE_OK;
+  *more = !w->ended;
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
@@ -650,6 +660,7 @@ static lode_status turn_over (const lode_term *terms, size_t n,
   st = lode_merge_open(terms, n, &all, false, &w);
   if (st != LODE_OK)
     return st;
+  ((merge *)w->data)->turns = true;
   st = lode_batch_begin(target, LODE_TTL_OWN, &batch);
   while (st == LODE_OK && more) {
     st = apply_page(w, target, batch, &more);

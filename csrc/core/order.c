@@ -93,11 +93,15 @@ lode_status order_stamp (lode_coll *c, uint64_t now, uint64_t *rank) {
 lode_status order_rank (lode_coll *c, const lode_entry *e,
                         const record_parts *old, uint64_t *rank) {
   bool had = old != NULL && (old->flags & RECORD_RANK);
+  uint64_t hits;
   switch (c->kept.evict) {
     case LODE_EVICT_LRU:
       return order_stamp(c, e->now, rank);
     case LODE_EVICT_LFU:
-      *rank = order_of_hits(e->hits, e->now);
+      hits = e->hits; /* all, or those noted since the place was given */
+      if (had && !(old->flags & RECORD_TIMES))
+        hits += old->rank >> HITS_SHIFT;
+      *rank = order_of_hits(hits, e->now);
       return LODE_OK;
     case LODE_EVICT_TTL:
       *rank = e->expires;
@@ -123,7 +127,8 @@ typedef struct place_key {
 static lode_slice place_of (place_key *k, uint64_t rank, lode_slice stored) {
   lode_assert(stored.size <= LODE_KEY_ROOM);
   put_u64(k->bytes, rank);
-  memcpy(k->bytes + RANK_SIZE, stored.data, stored.size);
+  if (stored.size > 0)
+    memcpy(k->bytes + RANK_SIZE, stored.data, stored.size);
   return slice_of(k->bytes, RANK_SIZE + stored.size);
 }
 
@@ -134,10 +139,13 @@ lode_status order_mark (lode_coll *c, lode_slice stored, uint64_t rank,
                 slice_of("\1", visited), false);
 }
 
+/* Records of one bucket may share a place. */
 static lode_status leave (lode_coll *c, lode_slice stored, uint64_t rank) {
   place_key k;
-  lode_status st = kv_delete(&c->store->write, c->order,
-                             place_of(&k, rank, stored));
+  bool shared;
+  lode_status st = item_shares(c, stored, RECORD_RANK, rank, &shared);
+  if (st == LODE_OK && !shared)
+    st = kv_delete(&c->store->write, c->order, place_of(&k, rank, stored));
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
@@ -156,30 +164,25 @@ lode_status order_changed (lode_coll *c, lode_slice stored,
   return st;
 }
 
-lode_status order_count (lode_coll *c, uint64_t *n) {
-  kv_db_stats stats;
-  lode_slice bytes;
-  lode_status st = kv_db_measure(&c->store->write, c->order, &stats);
-  if (st != LODE_OK)
-    return st;
-  *n = stats.entries;
-  st = kv_get(&c->store->write, c->order, STATE_KEY, &bytes);
-  if (st == LODE_OK)
-    --*n;
-  return st == LODE_ABSENT ? LODE_OK : st;
+/* Whether `key` is that of a place, and small enough to be one. */
+static bool is_place (lode_slice key) {
+  return key.size > RANK_SIZE && key.size <= RANK_SIZE + LODE_KEY_ROOM;
 }
 
-lode_status order_seek (lode_coll *c, uint64_t rank, order_place *place) {
-  unsigned char at[RANK_SIZE + 1] = { 0 }; /* past the state's key */
+lode_status order_next (lode_coll *c, order_place *place) {
   kv_txn *t = &c->store->write;
-  lode_slice key, value;
+  place_key k = { { 0 } };
+  lode_slice at = place_of(&k, place->rank, place->stored), key, value;
   kv_cursor *cursor;
   lode_status st = kv_cursor_open(t, c->order, &cursor);
   if (st != LODE_OK)
     return st;
-  put_u64(at, rank);
-  st = kv_cursor_seek(t, cursor, slice_of(at, sizeof at), &key, &value);
-  if (st == LODE_OK && (key.size <= RANK_SIZE || key.size > KV_KEY_MAX))
+  if (at.size == RANK_SIZE)
+    at.size++; /* past the state's key */
+  st = kv_cursor_seek(t, cursor, at, &key, &value);
+  if (st == LODE_OK && slice_equal(key, at))
+    st = kv_cursor_move(t, cursor, KV_NEXT, &key, &value);
+  if (st == LODE_OK && !is_place(key))
     st = item_damaged(c);
   if (st == LODE_OK) {
     place->rank = get_u64(key.data);

@@ -60,9 +60,6 @@ lode_status order_changed (lode_coll *c, lode_slice stored,
 lode_status order_mark (lode_coll *c, lode_slice stored, uint64_t rank,
                         bool visited);
 
-/* How many entries stand in it. */
-lode_status order_count (lode_coll *c, uint64_t *n);
-
 typedef struct order_place { /* an entry of it, copied */
   uint64_t rank;
   bool visited;
@@ -70,7 +67,10 @@ typedef struct order_place { /* an entry of it, copied */
   lode_slice stored; /* in `room` */
 } order_place;
 
-/* The first place not before `rank`. ABSENT. */
-lode_status order_seek (lode_coll *c, uint64_t rank, order_place *place);
+/*
+** Moves on to the first place past `place`; where that has no stored key, to
+** the first one not before its rank. ABSENT.
+*/
+lode_status order_next (lode_coll *c, order_place *place);
 
 #endif

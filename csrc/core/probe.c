@@ -60,7 +60,7 @@ static void meta_read (const unsigned char *p, meta *m) {
   m->free_root = native(p + 40 + 40, 8);
   m->main_root = native(p + 88 + 40, 8);
   m->last_page = native(p + 136, 8);
-  m->transaction = native(p + 144, 8);
+  m->transaction = native(p + FILES_META_TRANSACTION, 8);
 }
 
 static bool root_ok (uint64_t root, uint64_t last_page) {

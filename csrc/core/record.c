@@ -104,6 +104,8 @@ static lode_status split_parts (record *r) {
       (of_life != 0 && !(r->flags & RECORD_LIFE)))
     return LODE_CORRUPT;
   r->parts = r->value.data.data;
+  if ((r->flags & RECORD_LIFE) && get_u64(r->parts + 8) > record_deadline(r))
+    return LODE_CORRUPT; /* its call would come too late */
   r->value.data = slice_of(r->parts + size, r->value.data.size - size);
   return LODE_OK;
 }

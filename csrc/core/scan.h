@@ -43,7 +43,7 @@ lode_status scan_open (scan *s, lode_coll *coll, kv_txn *t,
                        const scan_span *span);
 void scan_close (scan *s);
 
-/* The next entry, dead or alive, in key, record. ABSENT at the end; CORRUPT. */
+/* The next entry, dead or alive. ABSENT at the end; CORRUPT. */
 lode_status scan_next (scan *s);
 /* From an opened entry with parts to the next live one, itself if it is. */
 lode_status scan_pass_dead (scan *s);

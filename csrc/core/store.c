@@ -38,11 +38,19 @@ static lode_status read_store (lode_store *s) {
   return s->foreign ? LODE_OK : st;
 }
 
+/* Asks the caller's clock. What it reads keeps the view that is open. */
 static uint64_t call_clock (void *data) {
   lode_store *s = data;
+  bool reading = s->reading;
   uint64_t now;
   s->calling++;
+  s->asking++;
+  s->reading = false;
+  s->snapshots += reading;
   now = s->user_clock(s->clock_data);
+  s->snapshots -= reading;
+  s->reading = reading;
+  s->asking--;
   s->calling--;
   return now;
 }
@@ -56,6 +64,7 @@ static void store_free (lode_store *s) {
   }
   lode_buffer_free(&s->next);
   lode_buffer_free(&s->record);
+  lode_buffer_free(&s->claimed);
   files_free(&s->files);
   lode_free(s);
 }
@@ -86,6 +95,7 @@ lode_status lode_open (const char *path, const lode_options *options,
   }
   st = kv_open(&s->files, options, &catalog_hooks, &s->env, error);
   if (st == LODE_OK) {
+    s->commits = kv_commits_of(s->env);
     kv_txn_init(&s->read, s->env, &s->error);
     kv_txn_init(&s->write, s->env, &s->error);
     s->write.sync = options->durability == LODE_COMMIT;
@@ -114,6 +124,7 @@ lode_status lode_close (lode_store *s, lode_error *error) {
     return LODE_OK;
   while (s->write.depth > 0)
     lode_abort(s);
+  handle_unclaim_all(s);
   maintain_stop(s);
   maintain_keep_all(s);
   while (s->walks != NULL)
@@ -147,7 +158,7 @@ const char *lode_store_path (const lode_store *s) { return s->files.base; }
 bool lode_store_readonly (const lode_store *s) { return s->readonly; }
 
 lode_status lode_version (lode_store *s, uint64_t *version) {
-  *version = kv_version(s->env);
+  *version = kv_last_commit(&s->commits);
   return LODE_OK;
 }
 
@@ -208,7 +219,7 @@ lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
                      figures.page_size;
   stats->map_size = figures.map_size;
   stats->max_size = figures.max_size;
-  stats->version = kv_version(s->env);
+  stats->version = kv_last_commit(&s->commits);
   stats->readers = figures.readers;
   stats->max_readers = figures.max_readers;
   stats->handles = figures.handles;
@@ -259,8 +270,7 @@ lode_status lode_commit (lode_store *s) {
   }
   st = kv_write_commit(&s->write);
   colls_settle(s, depth, st == LODE_OK);
-  if (depth == 1 || st != LODE_OK)
-    clock_settle(&s->clock, st == LODE_OK);
+  clock_settle(&s->clock, depth == 1, st == LODE_OK);
   return st;
 }
 
@@ -273,7 +283,7 @@ void lode_abort (lode_store *s) {
   }
   kv_write_abort(&s->write);
   colls_settle(s, depth, false);
-  clock_settle(&s->clock, false);
+  clock_settle(&s->clock, depth == 1, false);
 }
 
 unsigned lode_depth (const lode_store *s) { return s->write.depth; }

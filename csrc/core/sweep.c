@@ -16,7 +16,7 @@
 typedef struct waking { /* a call that is being answered */
   uint64_t call, now;
   bool answered;        /* a record had this call */
-  bool passed_over;
+  bool passed_over;     /* and it stays in the index */
   uint64_t removed;
 } waking;
 
@@ -36,9 +36,10 @@ static void merge_note (lode_coll *c, const life_item *item,
 
 /* Gives the record a new deadline (LODE_NEVER: none), and its call. */
 static lode_status prolong (lode_coll *c, const life_item *item,
-                            uint64_t deadline, uint64_t now) {
+                            uint64_t deadline, waking *w) {
   record_parts parts = item->parts;
   lode_store *s = c->store;
+  uint64_t now = w->now;
   lode_status st = clock_era(&s->clock, &s->write, &parts.era, &now);
   if (st != LODE_OK)
     return st;
@@ -48,6 +49,22 @@ static lode_status prolong (lode_coll *c, const life_item *item,
   if (deadline > RECORD_TIME_MAX)
     deadline = RECORD_TIME_MAX;
   parts.deadline = parts.call = deadline;
+  w->passed_over |= deadline == w->call;
+  return life_change(c, item, &parts);
+}
+
+/*
+** Moves the call of a record that is still alive to its deadline. It may be
+** there already: the index is read up to the floors of earlier eras.
+*/
+static lode_status postpone (lode_coll *c, const life_item *item,
+                             waking *w) {
+  record_parts parts = item->parts;
+  if (parts.call == parts.deadline) {
+    w->passed_over = true;
+    return LODE_OK;
+  }
+  parts.call = parts.deadline;
   return life_change(c, item, &parts);
 }
 
@@ -78,25 +95,21 @@ static lode_status die (lode_coll *c, const life_item *item, waking *w) {
 /* Answers the call of a record. */
 static lode_status answer (lode_coll *c, const life_item *item, waking *w) {
   const record_parts *parts = &item->parts;
+  bool asks = (parts->flags & RECORD_ASKS) && c->hooks.deadline != NULL;
   uint64_t time = w->now, expires = parts->deadline;
   lode_entry e;
   lode_status st = clock_floor(&c->store->clock, &c->store->write, parts->era,
                                &time);
-  if (st == LODE_OK && (parts->flags & RECORD_ASKS)) {
+  if (st == LODE_OK && asks) {
     life_describe(c, item->whole, item->record.value, parts, w->now, &e);
     st = life_ask(c, &c->store->write, &e, &expires);
   }
   if (st != LODE_OK)
     return st;
-  if (expires > time && (parts->flags & RECORD_ASKS))
-    return prolong(c, item, expires, w->now);
-  if (expires > time) {
-    record_parts later = *parts;
-    later.call = later.deadline;
-    return life_change(c, item, &later);
-  }
-  clock_passed(&c->store->clock,
-               parts->deadline < time ? parts->deadline : time);
+  if (expires > time)
+    return asks ? prolong(c, item, expires, w) : postpone(c, item, w);
+  if (expires <= w->now)
+    clock_passed(&c->store->clock, expires);
   return die(c, item, w);
 }
 
@@ -138,7 +151,8 @@ static lode_status next_call (lode_coll *c, kv_txn *t, lode_slice after,
                       : kv_cursor_move(t, cursor, KV_FIRST, &key, &value);
   if (st == LODE_OK && after.size > 0 && slice_equal(key, after))
     st = kv_cursor_move(t, cursor, KV_NEXT, &key, &value);
-  if (st == LODE_OK && (key.size <= CALL_SIZE || key.size > KV_KEY_MAX))
+  if (st == LODE_OK && (key.size <= CALL_SIZE ||
+                        key.size > CALL_SIZE + LODE_KEY_ROOM))
     st = item_damaged(c);
   if (st == LODE_OK) {
     memcpy(call->room, key.data, key.size);
@@ -148,7 +162,10 @@ static lode_status next_call (lode_coll *c, kv_txn *t, lode_slice after,
   return st;
 }
 
-/* Answers the call; a record that nobody has the call of is none. */
+/*
+** Answers the call; one that no record has is taken out. A damaged record is
+** passed over: its readers are told, not who happens to write beside it.
+*/
 static lode_status answer_call (lode_coll *c, const due_call *call,
                                 waking *w) {
   lode_slice stored = slice_of(call->key.data + CALL_SIZE,
@@ -157,7 +174,11 @@ static lode_status answer_call (lode_coll *c, const due_call *call,
   w->call = get_u64(call->key.data);
   w->answered = w->passed_over = false;
   st = life_each(c, &c->store->write, stored, wake, w);
-  if (st == LODE_OK && !w->answered)
+  if (st == LODE_CORRUPT) {
+    w->passed_over = true;
+    st = LODE_OK;
+  }
+  else if (st == LODE_OK && !w->answered)
     st = kv_delete(&c->store->write, c->due, call->key);
   if (st == LODE_OK && w->passed_over &&
       buffer_set(&c->sweep, call->key.data, call->key.size) != LODE_OK)
@@ -253,8 +274,8 @@ lode_status sweep_keep (lode_coll *c, uint64_t most) {
     st = life_find(c, &c->store->write, note.stored, note.whole, &item);
     if (st == LODE_OK && item.alive)
       st = evict_keep(c, &item, &note);
-    else if (st == LODE_CALLBACK)
-      st = LODE_OK; /* the sweep will ask again, and tell */
+    else if (st == LODE_CALLBACK || st == LODE_CORRUPT)
+      st = LODE_OK; /* the sweep will ask again, a reader be told */
   }
   lode_buffer_free(&room);
   if (st == LODE_NO_MEMORY)
@@ -296,9 +317,13 @@ static bool may_keep (lode_store *s) {
 static lode_status sweep_one (lode_store *s, lode_coll *c) {
   uint64_t removed = 0;
   bool more;
-  lode_status st = LODE_OK;
-  if (c == NULL || c->gone || c->drop_depth > 0 || !c->timed)
+  bool own;
+  lode_status st;
+  if (c == NULL || c->gone || c->drop_depth > 0)
     return LODE_OK;
+  st = coll_write(c, &own); /* in the open transaction */
+  if (st != LODE_OK || !c->timed)
+    return st == LODE_NOT_FOUND ? LODE_OK : st;
   if (s->maintenance == LODE_INLINE)
     st = sweep_coll(c, SWEEP_FEW, &removed, &more);
   if (st == LODE_OK && c->track && may_keep(s))
@@ -342,8 +367,12 @@ static lode_status rearm_one (lode_coll *c, life_item *item, void *data) {
                   &item->alive);
   if (st != LODE_OK)
     return st;
-  if (!item->alive)
+  if (!item->alive) { /* it has time to be swept, or goes first */
     parts = item->parts;
+    if (coll_is_capped(c))
+      parts.flags |= RECORD_RANK;
+    parts.rank = 0;
+  }
   else if ((st = life_renew(c, item, all->now, &parts)) != LODE_OK)
     return st;
   all->bytes += item->whole.size + item->record.value.data.size;
@@ -362,6 +391,8 @@ static lode_status next_key (lode_coll *c, lode_buffer *last) {
                       : kv_cursor_move(t, cursor, KV_FIRST, &key, &value);
   if (st == LODE_OK && after.size > 0 && slice_equal(key, after))
     st = kv_cursor_move(t, cursor, KV_NEXT, &key, &value);
+  if (st == LODE_OK && key.size > LODE_KEY_ROOM)
+    st = item_damaged(c);
   if (st == LODE_OK && buffer_set(last, key.data, key.size) != LODE_OK)
     st = handle_no_memory(c->store);
   kv_cursor_close(cursor);
@@ -372,7 +403,12 @@ lode_status sweep_rearm (lode_coll *c) {
   lode_buffer at = { NULL, 0, 0 };
   rearming all = { 0, 0 };
   order_state state = { 0, 0 };
+  uint16_t era;
+  uint64_t now;
   lode_status st = clock_now(&c->store->clock, &all.now);
+  now = all.now;
+  if (st == LODE_OK) /* before anything is read that a write would move */
+    st = clock_era(&c->store->clock, &c->store->write, &era, &now);
   if (st == LODE_OK && c->order != 0)
     st = kv_db_clear(&c->store->write, c->order);
   while (st == LODE_OK && (st = next_key(c, &at)) == LODE_OK)
@@ -382,7 +418,7 @@ lode_status sweep_rearm (lode_coll *c) {
   state.bytes = all.bytes;
   if (st == LODE_ABSENT)
     st = c->order != 0 ? order_set_state(c, &state) : LODE_OK;
-  return st == LODE_OK ? evict_excess(c) : st;
+  return st == LODE_OK ? evict_excess(c, slice_of(NULL, 0)) : st;
 }
 
 /* }================================================================== */

@@ -27,6 +27,9 @@ lode_status lode_info (lode_coll *c, const lode_key *key, lode_entry *e) {
   }
   else if (st == LODE_OK) {
     life_describe(c, key->whole, item.record.value, &item.parts, now, e);
+    if ((item.parts.flags & RECORD_ASKS) && c->hooks.deadline != NULL &&
+        s->asking == 0) /* what is kept may have been overtaken */
+      st = life_ask(c, t, e, &e->expires);
     e->value.data = slice_of(NULL, 0); /* it lies in the view */
   }
   handle_done(s);
@@ -58,7 +61,8 @@ static lode_status give_deadline (lode_coll *c, const life_item *item,
                                   record_parts *parts) {
   lode_status st = life_deadline(c, item, item->record.value, ttl, now,
                                  parts);
-  if (st == LODE_OK && c->order != 0 && c->kept.evict == LODE_EVICT_TTL)
+  if (st == LODE_OK && (parts->flags & RECORD_RANK) &&
+      c->kept.evict == LODE_EVICT_TTL)
     parts->rank = parts->flags & RECORD_LIFE ? parts->deadline : LODE_NEVER;
   return st == LODE_OK ? life_change(c, item, parts) : st;
 }
@@ -84,17 +88,36 @@ static lode_status touch (lode_coll *c, const life_item *item,
                           uint64_t now) {
   record_parts parts = item->parts;
   bool lives = c->kept.policy.size > 0 || c->kept.ttl != 0;
-  if (c->track && !(parts.flags & RECORD_TIMES))
+  if (c->track) /* as any read */
     (void)access_add(c->store->shared->accesses, c->number, item->stored,
                      item->whole, now);
-  if (parts.flags & RECORD_TIMES) {
+  else if (parts.flags & RECORD_TIMES) {
     parts.hits++;
     parts.atime = now;
   }
-  else if (!lives)
+  if (!lives && (c->track || !(parts.flags & RECORD_TIMES)))
     return LODE_OK;
   return lives ? give_deadline(c, item, LODE_TTL_OWN, now, &parts)
                : life_change(c, item, &parts);
+}
+
+lode_status lode_copy (lode_coll *from, lode_coll *to, const lode_key *key) {
+  record_parts parts;
+  life_item item;
+  uint64_t now;
+  bool own;
+  lode_status st = coll_write(to, &own);
+  if (st != LODE_OK)
+    return st;
+  lode_assert(from->store == to->store);
+  st = find_live(from, key, &item, &now);
+  if (st == LODE_OK) {
+    parts = item.parts;
+    parts.call = parts.deadline;
+    item.there = item.alive = false; /* in `to` */
+    st = life_change(to, &item, &parts);
+  }
+  return end(to, own, st);
 }
 
 lode_status lode_touch (lode_coll *c, const lode_key *key) {

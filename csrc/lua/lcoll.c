@@ -91,8 +91,10 @@ int lcoll_stats (lua_State *L, lcoll *c) {
   lode_coll_stats stats;
   lode_status status = lode_coll_statistics(c->coll, &stats);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 8);
   set_number(L, "entries", stats.entries);
+  set_number(L, "expired", stats.expired);
+  set_number(L, "waiting", stats.waiting);
   set_number(L, "size", stats.size);
   set_number(L, "depth", stats.depth);
   set_number(L, "branch_pages", stats.branch_pages);

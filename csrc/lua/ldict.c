@@ -5,12 +5,14 @@
 ** scratch, one get, and the value pushed. It asks no metatable and no
 ** registry, and what is rare (a callback, a long value) leaves early.
 */
+#include "lcache.h"
 #include "lcoll.h"
 #include "ldict.h"
 #include "lentry.h"
 #include "lkey.h"
 #include "lrange.h"
 #include "lstore.h"
+#include "ltime.h"
 #include "lwalk.h"
 
 /* {==================================================================
@@ -36,7 +38,9 @@ static int dict__index (lua_State *L) {
 static int dict_get (lua_State *L) {
   lcoll *c = lhandle_dict(L, 1);
   lua_settop(L, 3);
-  if (lua_isnil(L, 2) || !lentry_get(L, 1, c, 2)) lua_settop(L, 3);
+  if (lua_isnil(L, 2)) return 1;
+  if (!(c->cache == 0 ? lentry_get : lcache_get)(L, 1, c, 2))
+    lua_settop(L, 3);
   return 1;
 }
 
@@ -84,8 +88,8 @@ void ldict_take_entry (lua_State *L, lcoll *c, int k, int v, lode_key *key,
   }
 }
 
-/* [-0, +0, v] Writes slot 3 under slot 2; nil deletes. */
-static void assign (lua_State *L, lcoll *c) {
+/* [-0, +0, v] Writes slot 3 under slot 2, to live `ttl`; nil deletes. */
+static void assign (lua_State *L, lcoll *c, uint64_t ttl) {
   lode_key key;
   lode_value value;
   lode_status status;
@@ -96,52 +100,52 @@ static void assign (lua_State *L, lcoll *c) {
   }
   else {
     ldict_take_entry(L, c, 2, 3, &key, &value);
-    status = lode_put(c->coll, &key, value, LODE_PUT, LODE_TTL_OWN);
+    status = lode_put(c->coll, &key, value, LODE_PUT, ttl);
   }
   if (status != LODE_OK) lhandle_fail(L, 1, 2, status, NULL);
 }
 
 /* [-3, +0, v] d[key] = value */
 static int dict__newindex (lua_State *L) {
-  assign(L, lhandle_dict(L, 1));
+  assign(L, lhandle_dict(L, 1), LODE_TTL_OWN);
   return 0;
 }
 
-/* [-3, +0, v] dict.set(d, key, value) */
+/* [-4, +0, v] dict.set(d, key, value [, ttl]) */
 static int dict_set (lua_State *L) {
   lcoll *c = lhandle_dict(L, 1);
-  lerror_ttl(L, 4);
+  uint64_t ttl = ltime_ttl(L, 4, LODE_TTL_OWN);
   lua_settop(L, 3);
-  assign(L, c);
+  assign(L, c, ttl);
   return 0;
 }
 
-/* [-3, +1, v] Writes slot 3 under slot 2 unless `no` comes of it. */
+/* [-4, +1, v] Writes slot 3 under slot 2 unless `no` comes of it. */
 static int put_if (lua_State *L, lode_put_mode mode, lode_status no) {
   lcoll *c = lhandle_dict(L, 1);
   lode_key key;
   lode_value value;
   lode_status status;
-  lerror_ttl(L, 4);
+  uint64_t ttl = ltime_ttl(L, 4, LODE_TTL_OWN);
   lua_settop(L, 3);
   if (lua_isnil(L, 3)) {
     lhandle_fail(L, 1, 2, LODE_BAD_VALUE, "nil can't be stored: "
                  "dict.delete takes an entry out");
   }
   ldict_take_entry(L, c, 2, 3, &key, &value);
-  status = lode_put(c->coll, &key, value, mode, LODE_TTL_OWN);
+  status = lode_put(c->coll, &key, value, mode, ttl);
   if (status != LODE_OK && status != no)
     return lhandle_fail(L, 1, 2, status, NULL);
   lua_pushboolean(L, status == LODE_OK);
   return 1;
 }
 
-/* [-3, +1, v] dict.add(d, key, value) -> false when it exists */
+/* [-4, +1, v] dict.add(d, key, value [, ttl]) -> false when it exists */
 static int dict_add (lua_State *L) {
   return put_if(L, LODE_ADD, LODE_EXISTS);
 }
 
-/* [-3, +1, v] dict.replace(d, key, value) -> false when it is absent */
+/* [-4, +1, v] dict.replace(d, key, value [, ttl]) -> false when absent */
 static int dict_replace (lua_State *L) {
   return put_if(L, LODE_REPLACE, LODE_ABSENT);
 }

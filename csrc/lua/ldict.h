@@ -20,6 +20,9 @@ void ldict_take_entry (lua_State *L, lcoll *c, int k, int v, lode_key *key,
 /* What lode.dict has of functions that read and then write (lupdate.c). */
 extern const luaL_Reg lupdate_functions[];
 
+/* Get or compute (lfetch.c). */
+extern const luaL_Reg lfetch_functions[];
+
 /* What it has of functions over many entries (lmany.c). */
 extern const luaL_Reg lmany_dict_functions[];
 extern const luaL_Reg lmany_set_functions[];

@@ -131,7 +131,7 @@ void lentry_decode (lua_State *L, int self, lode_codec codec) {
 ** gone meanwhile.
 */
 static void push_in_steps (lua_State *L, int self, lcoll *c, int key,
-                           lode_value *value) {
+                           lentry_look *look, lode_value *value) {
   size_t size, room = value->data.size;
   int base = lua_gettop(L);
   for (;;) {
@@ -140,7 +140,7 @@ static void push_in_steps (lua_State *L, int self, lcoll *c, int key,
     lode_status status;
     if (!lhandle_is_open(c)) lhandle_closed(L, self);
     lkey_take(L, self, c, key, &k);
-    status = lode_get(c->coll, &k, value);
+    status = look(c->coll, &k, value);
     if (status == LODE_ABSENT) {
       lua_pushnil(L);
       break;
@@ -162,28 +162,30 @@ static void push_in_steps (lua_State *L, int self, lcoll *c, int key,
 
 /*
 ** A value is out of the map before anything of Lua's can run: a finalizer,
-** which may run in any allocation, could write to this very store.
+** which may run in any allocation, could write to this very store. False:
+** the entry has gone meanwhile, and nil was pushed.
 */
-static void push_large (lua_State *L, int self, lcoll *c, int key,
-                        const lode_value *held) {
+static bool push_large (lua_State *L, int self, lcoll *c, int key,
+                        lentry_look *look, const lode_value *held) {
   lode_value value = *held;
   if (COMPAT_COLLECTS_FIRST) {
     lode_done(c->coll);
-    push_in_steps(L, self, c, key, &value);
-    if (lua_isnil(L, -1)) return;
+    push_in_steps(L, self, c, key, look, &value);
+    if (lua_isnil(L, -1)) return false;
   }
   else {
     lua_pushlstring(L, (const char *)value.data.data, value.data.size);
     lode_done(c->coll);
   }
-  if (value.codec != LODE_MSGPACK) return;
+  if (value.codec != LODE_MSGPACK) return true;
   value.data.data = (const void *)lua_tolstring(L, -1, &value.data.size);
   lentry_push_plain(L, self, &value);
   lua_remove(L, -2);
+  return true;
 }
 
-void lentry_push (lua_State *L, int self, lcoll *c, int key,
-                  const lode_value *value) {
+void lentry_push_found (lua_State *L, int self, lcoll *c, int key,
+                        lentry_look *look, const lode_value *value) {
   lode_codec codec = value->codec;
   if (codec != LODE_MSGPACK && !COMPAT_COLLECTS_FIRST) {
     lua_pushlstring(L, (const char *)value->data.data, value->data.size);
@@ -196,8 +198,13 @@ void lentry_push (lua_State *L, int self, lcoll *c, int key,
     lode_done(c->coll);
     lentry_push_plain(L, self, &mine);
   }
-  else push_large(L, self, c, key, value);
+  else if (!push_large(L, self, c, key, look, value)) return;
   lentry_decode(L, self, codec);
+}
+
+void lentry_push (lua_State *L, int self, lcoll *c, int key,
+                  const lode_value *value) {
+  lentry_push_found(L, self, c, key, lode_get, value);
 }
 
 bool lentry_get (lua_State *L, int self, lcoll *c, int i) {

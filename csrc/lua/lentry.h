@@ -22,6 +22,17 @@ void lentry_take (lua_State *L, int self, lcoll *c, int i, int key,
 void lentry_push (lua_State *L, int self, lcoll *c, int key,
                   const lode_value *value);
 
+/* As lode_get. */
+typedef lode_status lentry_look (lode_coll *coll, const lode_key *key,
+                                 lode_value *value);
+
+/*
+** [-0, +1, v] The same for a value that `look` gave. It may be asked once
+** more, and then say ABSENT, which pushes nil.
+*/
+void lentry_push_found (lua_State *L, int self, lcoll *c, int key,
+                        lentry_look *look, const lode_value *value);
+
 /*
 ** [-0, +1, v] Pushes a value whose bytes stay where they are meanwhile,
 ** before a serializer: its string stands there as it is.

@@ -189,19 +189,10 @@ int lerror_argument (lua_State *L, int arg, const char *format, ...) {
   return lua_error(L);
 }
 
-/* [-0, +0, v] */
-static void check_none (lua_State *L, int arg, const char *why) {
-  for (int i = lua_gettop(L); i >= arg; i--) {
-    if (!lua_isnil(L, i)) lerror_argument(L, i, "%s", why);
-  }
-}
-
 void lerror_excess (lua_State *L, int arg) {
-  check_none(L, arg, "no more arguments expected");
-}
-
-void lerror_ttl (lua_State *L, int arg) {
-  check_none(L, arg, "this version keeps no time to live");
+  for (int i = lua_gettop(L); i >= arg; i--) {
+    if (!lua_isnil(L, i)) lerror_argument(L, i, "no more arguments expected");
+  }
 }
 
 /* The status of this name; LODE_OK: there is none. */

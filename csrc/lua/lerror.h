@@ -32,9 +32,6 @@ int lerror_argument (lua_State *L, int arg, const char *format, ...);
 /* [-0, +0, v] BAD_ARGUMENT when anything was given from `arg` on. */
 void lerror_excess (lua_State *L, int arg);
 
-/* [-0, +0, v] The same where a time to live would stand. */
-void lerror_ttl (lua_State *L, int arg);
-
 /* [-0, +0, v] raise(code, message [, fields]): for lode's own Lua files. */
 int lerror_lua_raise (lua_State *L);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "lhandle.h"
+#include "lhooks.h"
 #include "loptions.h"
 
 const char lhandle_tags[LKINDS] = "";
@@ -149,6 +150,12 @@ int lhandle_fail (lua_State *L, int self, int key, lode_status status,
                   const char *text) {
   luaL_checkstack(L, 16, NULL);
   self = lua_absindex(L, self);
+  if (status == LODE_CALLBACK) {
+    if (lhooks_take_error(L)) return lua_error(L);
+    lua_pushliteral(L, "a function that this call asks is gone: the dict or "
+                    "set it was given to was collected");
+    return fail(L, self, key, LODE_CLOSED);
+  }
   if (status == LODE_CLOSED) text = "the store is closed";
   else if (text == NULL) text = words_of(L, self);
   lua_pushstring(L, text != NULL ? text : "the call failed");

@@ -24,15 +24,23 @@ typedef enum lkind {
 
 typedef struct lguard lguard; /* lguard.h */
 
+#define LSTORE_DEPTH 8 /* callbacks of a store that may run, nested */
+
 typedef struct lstore {
   const void *tag;
   lode_store *store;       /* null: closed */
   lode_buffer key, value;  /* scratch, so that a call allocates nothing */
   lguard *guard;           /* the innermost call that holds the lock */
+  unsigned depth;          /* callbacks of lhooks.h that are running */
+  lua_State *threads[LSTORE_DEPTH + 1]; /* they run on these; null: none
+                              made yet; kept by the user value */
 } lstore;
 
 /* The user value of a store: */
-enum { STORE_NAME = 1, STORE_PATH, STORE_LOG, STORE_LEVEL };
+enum {
+  STORE_NAME = 1, STORE_PATH, STORE_LOG, STORE_LEVEL, STORE_CLOCK,
+  STORE_THREADS, STORE_SLOTS = STORE_THREADS
+};
 
 typedef struct lcoll { /* a dict or a set */
   const void *tag;
@@ -42,13 +50,21 @@ typedef struct lcoll { /* a dict or a set */
   bool key_callbacks;      /* keys pass a serializer or a hash function */
   bool value_callbacks;    /* values pass a serializer */
   lode_type key, value;    /* the types that are checked */
+  const char *asked;       /* the option whose function was called last */
+  /* Its cache (lcache.h): */
+  unsigned cache;          /* decoded values to keep; 0: there is none */
+  unsigned newer;          /* those that were put in the newer table */
+  bool older;              /* there is an older table, too */
+  lode_validity valid;     /* of all that stands in them */
 } lcoll;
 
 /* The user value of a dict or set: */
 enum {
   COLL_STORE = 1, COLL_NAME, COLL_HASH,
   COLL_SERIALIZER, COLL_ENCODE, COLL_DECODE,
-  COLL_KEY_SERIALIZER, COLL_KEY_ENCODE, COLL_KEY_DECODE
+  COLL_KEY_SERIALIZER, COLL_KEY_ENCODE, COLL_KEY_DECODE,
+  COLL_POLICY, COLL_EXPIRE, COLL_ON_EXPIRE, COLL_EVICT,
+  COLL_INDEX, COLL_SLOTS = COLL_INDEX
 };
 
 typedef struct lexpr { /* an expression over sets */
@@ -134,7 +150,8 @@ void lhandle_set_slot (lua_State *L, int self, int slot);
 /*
 ** [-0, +0, v] Raises what a call on the store, dict, set or expression at
 ** `self` failed with. `key` is the stack slot of the key it was about, or
-** 0. `text` null: the core's own words for its last failure.
+** 0. `text` null: the core's own words for its last failure. For CALLBACK
+** it is what the callback raised, unchanged.
 */
 int lhandle_fail (lua_State *L, int self, int key, lode_status status,
                   const char *text);

@@ -14,6 +14,7 @@
 #include "lguard.h"
 #include "lkey.h"
 #include "lstore.h"
+#include "ltime.h"
 #include "lwalk.h"
 
 #define PENDING ((size_t)8 << 20) /* bytes taken before they are written */
@@ -21,7 +22,7 @@
 typedef struct load { /* on the C stack below the body's protected call */
   lode_batch *batch;
   bool begun;         /* the transaction is open */
-  uint64_t before;    /* entries there were when it began */
+  uint64_t ttl;       /* of every entry */
 } load;
 
 /* {==================================================================
@@ -30,10 +31,11 @@ typedef struct load { /* on the C stack below the body's protected call */
 
 /*
 ** [-0, +results, v] Calls `body` with what is on the stack, the dict or set
-** at slot 1 first, and a pointer to its load behind.
+** at slot 1 first, and a pointer to its load behind. `ttl`: of the entries.
 */
-static int run_load (lua_State *L, lcoll *c, lua_CFunction body) {
-  load l = { NULL, false, 0 };
+static int run_load (lua_State *L, lcoll *c, uint64_t ttl,
+                     lua_CFunction body) {
+  load l = { NULL, false, ttl };
   lstore *s = c->owner;
   lode_status status = LODE_OK;
   int rc, n = lua_gettop(L);
@@ -56,11 +58,8 @@ static void begin_load (lua_State *L, load *l, lcoll *c) {
   lode_status status;
   if (l->begun) return;
   status = lode_begin(c->owner->store);
-  if (status == LODE_OK) {
-    l->begun = true;
-    status = lode_len(c->coll, &l->before);
-  }
   if (status != LODE_OK) lhandle_fail(L, 1, 0, status, NULL);
+  l->begun = true;
 }
 
 /* [-0, +0, v] Writes what the batch has taken. */
@@ -74,7 +73,7 @@ static void write_load (lua_State *L, load *l, lcoll *c) {
 
 /* [-0, +0, v] */
 static void start_batch (lua_State *L, load *l, lcoll *c) {
-  lode_status status = lode_batch_begin(c->coll, LODE_TTL_OWN, &l->batch);
+  lode_status status = lode_batch_begin(c->coll, l->ttl, &l->batch);
   if (status != LODE_OK) lhandle_fail(L, 1, 0, status, NULL);
 }
 
@@ -135,10 +134,10 @@ static int put_many_body (lua_State *L) {
   return 1;
 }
 
-/* [-2, +1, v] dict.put_many(d, entries) -> the number written */
+/* [-3, +1, v] dict.put_many(d, entries [, ttl]) -> the number written */
 static int dict_put_many (lua_State *L) {
   lcoll *c = lhandle_dict(L, 1);
-  lerror_ttl(L, 3);
+  uint64_t ttl = ltime_ttl(L, 3, LODE_TTL_OWN);
   lua_settop(L, 2);
   if (lhandle_test(L, 2, LKIND_DICT, sizeof(lcoll)) != NULL) {
     lua_pushcfunction(L, lwalk_dict__pairs);
@@ -147,7 +146,7 @@ static int dict_put_many (lua_State *L) {
   }
   else if (!lua_istable(L, 2) && lua_type(L, 2) != LUA_TFUNCTION)
     lhandle_wrong(L, 2, "a table, a dict or an iterator function");
-  return run_load(L, c, put_many_body);
+  return run_load(L, c, ttl, put_many_body);
 }
 
 /* }================================================================== */
@@ -257,8 +256,6 @@ static int add_many_body (lua_State *L) {
   static const lode_value nothing = { { NULL, 0 }, LODE_NOTHING };
   lcoll *c = lhandle_set(L, SELF);
   load *l = lua_touserdata(L, LOAD);
-  uint64_t after = 0;
-  lode_status status;
   start_batch(L, l, c);
   for (lua_Integer at = 1; push_member(L, at); at++) {
     lode_key key;
@@ -269,19 +266,17 @@ static int add_many_body (lua_State *L) {
     lua_settop(L, LOAD);
   }
   write_load(L, l, c);
-  status = lode_len(c->coll, &after);
-  if (status != LODE_OK) return lhandle_fail(L, SELF, 0, status, NULL);
-  lua_pushinteger(L, (lua_Integer)(after - l->before));
+  lua_pushinteger(L, (lua_Integer)lode_batch_added(l->batch));
   return 1;
 }
 
-/* [-2, +1, v] set.add_many(s, members) -> the number added */
+/* [-3, +1, v] set.add_many(s, members [, ttl]) -> the number added */
 static int set_add_many (lua_State *L) {
   lcoll *c = lhandle_set(L, 1);
-  lerror_ttl(L, 3);
+  uint64_t ttl = ltime_ttl(L, 3, LODE_TTL_OWN);
   lua_settop(L, 2);
   check_members(L);
-  return run_load(L, c, add_many_body);
+  return run_load(L, c, ttl, add_many_body);
 }
 
 /* [-2, +1, v] */
@@ -317,9 +312,28 @@ static int set_remove_many (lua_State *L) {
 ** copy
 ** =================================================================== */
 
-/* [-0, +0, v] Copies every entry of slot `from` to slot `to`, as bytes. */
+/* Whether only entries with a deadline have anything that is kept of time. */
+static bool keeps_no_times (const lcoll *c) {
+  const lode_coll_options *kept = lode_coll_kept(c->coll);
+  return !kept->times && kept->policy.size == 0 && kept->ttl == 0 &&
+         kept->evict == LODE_EVICT_NONE;
+}
+
+/* [-0, +0, v] Copies one with what is kept of its time. */
+static void copy_entry (lua_State *L, lcoll *from, lcoll *to, int self,
+                        const lode_key *key) {
+  lode_status status = lode_copy(from->coll, to->coll, key);
+  if (status != LODE_OK && status != LODE_ABSENT) /* it may have died */
+    lhandle_fail(L, self, 0, status, NULL);
+}
+
+/*
+** [-0, +0, v] Copies every entry of slot `from` to slot `to`, as bytes, with
+** its times and its deadline.
+*/
 static void copy_entries (lua_State *L, load *l, int from, int to) {
   lcoll *source = lua_touserdata(L, from), *target = lua_touserdata(L, to);
+  bool plain = keeps_no_times(source);
   int top = lua_gettop(L) + 1;
   lode_slice whole;
   lode_value value;
@@ -330,7 +344,9 @@ static void copy_entries (lua_State *L, load *l, int from, int to) {
   while (lwalk_step(L, w, from, &whole, &value)) {
     lode_key key;
     lkey_whole(L, to, target, whole, &key);
-    add_to_load(L, l, target, &key, value);
+    if (plain && lode_walk_expires(w->walk) == LODE_NEVER)
+      add_to_load(L, l, target, &key, value);
+    else copy_entry(L, source, target, to, &key);
     lwalk_done(w);
     lua_settop(L, top);
   }
@@ -368,7 +384,7 @@ static int copy (lua_State *L, lcoll *c) {
   lua_settop(L, 2);
   lstore_check_name(L, 2);
   lhandle_slot(L, 1, COLL_STORE);
-  return run_load(L, c, copy_body);
+  return run_load(L, c, LODE_TTL_OWN, copy_body);
 }
 
 /* [-2, +1, v] dict.copy(d, name) -> a new dict of the same store */

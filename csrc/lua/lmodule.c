@@ -4,9 +4,12 @@
 */
 #include "ldict.h"
 #include "lexpr.h"
+#include "lhooks.h"
+#include "lhooks.h"
 #include "lset.h"
 #include "lunicode.h"
 #include "lstore.h"
+#include "ltime.h"
 #include "lvalue.h"
 #include "lwalk.h"
 
@@ -48,18 +51,19 @@ static const luaL_Reg module_functions[] = {
 
 static const luaL_Reg *const dict_functions[] = {
   ldict_functions, lupdate_functions, lmany_dict_functions,
-  lwalk_dict_functions, NULL
+  lwalk_dict_functions, ltime_dict_functions, lfetch_functions, NULL
 };
 
 static const luaL_Reg *const set_functions[] = {
   lset_functions, lmany_set_functions, lwalk_set_functions,
-  lexpr_functions, NULL
+  lexpr_functions, ltime_set_functions, NULL
 };
 
 /* [-0, +0, m] Makes every metatable. */
 static void make_metatables (lua_State *L) {
   int set, expr;
   lerror_open(L);
+  lhooks_open(L);
   lhandle_metatable(L, LKIND_STORE, "lode.store", lstore_metamethods);
   lua_newtable(L);
   luaL_setfuncs(L, lstore_methods, 0);
@@ -87,6 +91,7 @@ __attribute__((visibility("default")))
 int luaopen_lode_core (lua_State *L) {
   luaL_checkversion(L);
   make_metatables(L);
+  lhooks_open(L);
   luaL_newlib(L, module_functions);
   set_library(L, "dict", dict_functions);
   set_library(L, "set", set_functions);

@@ -4,7 +4,9 @@
 #include <limits.h>
 #include <math.h>
 
+#include "lhooks.h"
 #include "loptions.h"
+#include "ltime.h"
 
 /* {==================================================================
 ** A table of options
@@ -82,6 +84,29 @@ static void read_count (reading *r) {
   *(unsigned *)r->out = (unsigned)whole_number(r, 1000000);
 }
 
+/*
+** [-0, +0, v] The place in `names` (of which the last is null) of the string
+** that is the option's value.
+*/
+static int read_one_of (reading *r, const char *const *names,
+                        const char *expected) {
+  if (lua_type(r->L, r->value) == LUA_TSTRING) {
+    const char *s = lua_tostring(r->L, r->value);
+    for (int i = 0; names[i] != NULL; i++) {
+      if (strcmp(s, names[i]) == 0) return i;
+    }
+  }
+  wrong(r, expected);
+  return 0;
+}
+
+/* [-0, +0, v] Keeps a function in a slot of the handle. */
+static void keep_function (reading *r, int slot) {
+  if (lua_type(r->L, r->value) != LUA_TFUNCTION) wrong(r, "a function");
+  lua_pushvalue(r->L, r->value);
+  lhandle_set_slot(r->L, r->self, slot);
+}
+
 /* }================================================================== */
 
 /* {==================================================================
@@ -112,16 +137,24 @@ static void read_mode (reading *r) {
 }
 
 static void read_durability (reading *r) {
-  static const char *const names[] = { "commit", "os" };
-  const char *s = lua_type(r->L, r->value) == LUA_TSTRING ?
-                  lua_tostring(r->L, r->value) : "";
-  for (int i = 0; i < 2; i++) {
-    if (strcmp(s, names[i]) == 0) {
-      *(lode_durability *)r->out = i == 0 ? LODE_COMMIT : LODE_OS;
-      return;
-    }
-  }
-  wrong(r, "\"commit\" or \"os\"");
+  static const char *const names[] = { /* by lode_durability */
+    "commit", "os", NULL
+  };
+  int i = read_one_of(r, names, "\"commit\" or \"os\"");
+  *(lode_durability *)r->out = (lode_durability)i;
+}
+
+static void read_maintenance (reading *r) {
+  static const char *const names[] = { /* by lode_maintenance */
+    "inline", "background", "off", NULL
+  };
+  int i = read_one_of(r, names, "\"inline\", \"background\" or \"off\"");
+  *(lode_maintenance *)r->out = (lode_maintenance)i;
+}
+
+static void read_clock (reading *r) {
+  keep_function(r, STORE_CLOCK);
+  lhooks_clock(r->L, r->self, r->out);
 }
 
 static void read_name (reading *r) {
@@ -170,6 +203,9 @@ void loptions_open (lua_State *L, int i, int self, lode_options *o) {
     { "readers", read_count, offsetof(lode_options, readers) },
     { "lock_timeout", read_timeout, offsetof(lode_options, lock_timeout) },
     { "durability", read_durability, offsetof(lode_options, durability) },
+    { "maintenance", read_maintenance,
+      offsetof(lode_options, maintenance) },
+    { "clock", read_clock, 0 },
     { "name", read_name, 0 },
     { "log", read_log, 0 },
     { "log_level", read_level, 0 },
@@ -179,6 +215,12 @@ void loptions_open (lua_State *L, int i, int self, lode_options *o) {
   lua_pushinteger(L, loptions_level("warn"));
   lhandle_set_slot(L, self, STORE_LEVEL);
   read_all(L, i, self, options, o);
+  if (o->clock != NULL && o->maintenance == LODE_BACKGROUND) {
+    lerror_raise(L, LODE_BAD_ARGUMENT, "option 'clock': not with "
+                 "maintenance = \"background\", whose thread can't call "
+                 "Lua; leave the sweeps to the writes (\"inline\") or to "
+                 "store:maintain() (\"off\")");
+  }
 }
 
 /* }================================================================== */
@@ -276,50 +318,143 @@ static void read_key_serializer (reading *r) {
 ** =================================================================== */
 
 static void read_type (reading *r) {
-  static const char *const names[] = { /* by lode_type */
-    "", "string", "integer", "number", "boolean", "table", "tuple"
+  static const char *const names[] = { /* by lode_type, from the second */
+    "string", "integer", "number", "boolean", "table", "tuple", NULL
   };
-  if (lua_type(r->L, r->value) == LUA_TSTRING) {
-    const char *s = lua_tostring(r->L, r->value);
-    for (int t = LODE_STRING; t <= LODE_TUPLE; t++) {
-      if (strcmp(s, names[t]) == 0) {
-        *(lode_type *)r->out = (lode_type)t;
-        return;
-      }
-    }
-  }
-  wrong(r, "\"string\", \"integer\", \"number\", \"boolean\", \"table\" or "
-           "\"tuple\"");
+  int i = read_one_of(r, names, "\"string\", \"integer\", \"number\", "
+                      "\"boolean\", \"table\" or \"tuple\"");
+  *(lode_type *)r->out = (lode_type)(LODE_STRING + i);
 }
 
 static void read_hash (reading *r) {
-  if (lua_type(r->L, r->value) != LUA_TFUNCTION) wrong(r, "a function");
-  lua_pushvalue(r->L, r->value);
-  lhandle_set_slot(r->L, r->self, COLL_HASH);
+  keep_function(r, COLL_HASH);
   *(bool *)r->out = true;
+}
+
+/* A number of entries of the handle's own, not kept with the collection. */
+static void read_cache (reading *r) {
+  lcoll *c = lua_touserdata(r->L, r->self);
+  c->cache = (unsigned)whole_number(r, 100000000);
+}
+
+/* Seconds above 0, as milliseconds. */
+static void read_ttl (reading *r) {
+  lua_Number n = lua_tonumber(r->L, r->value);
+  if (lua_type(r->L, r->value) != LUA_TNUMBER) wrong(r, "a number");
+  if (!(n > 0) || isinf(n)) {
+    lerror_raise(r->L, LODE_BAD_ARGUMENT, "option '%s': a number of seconds "
+                 "above 0 expected; without it entries stay", r->name);
+  }
+  *(uint64_t *)r->out = ltime_ttl(r->L, r->value, 0);
+}
+
+/* [-2, +0, v] Keeps a policy: its name, and its function on the top. */
+static void keep_policy (reading *r) {
+  lode_coll_options *o = r->out;
+  lhandle_set_slot(r->L, r->self, COLL_EXPIRE);
+  lhandle_set_slot(r->L, r->self, COLL_POLICY);
+  o->policy = kept_name(r->L, r->self, COLL_POLICY);
+}
+
+/* A policy (policy.lua): a function, or a table with one. */
+static void read_expire (reading *r) {
+  lua_State *L = r->L;
+  lode_coll_options *o = r->out;
+  o->policy_reads = true;
+  if (lua_type(L, r->value) == LUA_TFUNCTION) {
+    lua_pushliteral(L, "function");
+    lua_pushvalue(L, r->value);
+  }
+  else if (lua_istable(L, r->value)) {
+    o->policy_reads = lua_getfield(L, r->value, "reads") != LUA_TBOOLEAN ||
+                      lua_toboolean(L, -1);
+    if (lua_getfield(L, r->value, "name") != LUA_TSTRING ||
+        lua_rawlen(L, -1) == 0 ||
+        lua_getfield(L, r->value, "expire") != LUA_TFUNCTION) {
+      lerror_raise(L, LODE_BAD_ARGUMENT, "option '%s': a policy that is a "
+                   "table has a name, a string, and a function 'expire'",
+                   r->name);
+    }
+  }
+  else wrong(r, "a policy (a function or a table)");
+  keep_policy(r);
+}
+
+static void read_on_expire (reading *r) {
+  keep_function(r, COLL_ON_EXPIRE);
+  *(bool *)r->out = true;
+}
+
+static void read_evict (reading *r) {
+  static const char *const names[] = { /* by lode_evict, from the second */
+    "sieve", "lru", "lfu", "fifo", "ttl", NULL
+  };
+  lode_evict *evict = r->out;
+  if (lua_type(r->L, r->value) == LUA_TFUNCTION) {
+    keep_function(r, COLL_EVICT);
+    *evict = LODE_EVICT_RANK;
+  }
+  else {
+    int i = read_one_of(r, names, "\"sieve\", \"lru\", \"lfu\", \"fifo\", "
+                        "\"ttl\" or a function");
+    *evict = (lode_evict)(LODE_EVICT_SIEVE + i);
+  }
+}
+
+static bool is_capped (const lode_coll_options *o) {
+  return o->max_entries != 0 || o->max_bytes != 0;
+}
+
+static bool is_plain (const lode_coll_options *o) {
+  return o->serializer.size == 0 && o->key_serializer.size == 0 &&
+         !o->custom_hash && o->key == LODE_ANY && o->value == LODE_ANY &&
+         o->ttl == 0 && o->policy.size == 0 && !o->on_expire && !o->times &&
+         !is_capped(o) && o->evict == LODE_EVICT_NONE && !o->rearm;
+}
+
+/* [-0, +0, v] BAD_ARGUMENT for options that contradict each other. */
+static void check_together (lua_State *L, const lcoll *c,
+                            const lode_coll_options *o) {
+  if (o->raw && (!is_plain(o) || c->cache != 0)) {
+    lerror_raise(L, LODE_BAD_ARGUMENT, "option 'raw': keys and values are "
+                 "bytes as they lie, so no other option goes with it");
+  }
+  if (o->ttl != 0 && o->policy.size != 0) {
+    lerror_raise(L, LODE_BAD_ARGUMENT, "options 'ttl' and 'expire': either "
+                 "says when entries die; policy.any(policy.ttl(seconds), "
+                 "another) makes one of two");
+  }
+  if (o->evict != LODE_EVICT_NONE && !is_capped(o)) {
+    lerror_raise(L, LODE_BAD_ARGUMENT, "option 'evict': nothing is evicted "
+                 "without a cap; give max_entries or max_bytes as well");
+  }
 }
 
 void loptions_coll (lua_State *L, int i, int self, lode_kind kind,
                     lode_coll_options *o) {
-  static const option options[] = { /* a set's begin at the third */
+  static const option options[] = { /* a set's begin at the fourth */
     { "value", read_type, offsetof(lode_coll_options, value) },
     { "serializer", read_serializer,
       offsetof(lode_coll_options, serializer) },
+    { "cache", read_cache, 0 },
     { "key", read_type, offsetof(lode_coll_options, key) },
     { "key_serializer", read_key_serializer,
       offsetof(lode_coll_options, key_serializer) },
     { "hash", read_hash, offsetof(lode_coll_options, custom_hash) },
     { "raw", read_flag, offsetof(lode_coll_options, raw) },
+    { "ttl", read_ttl, offsetof(lode_coll_options, ttl) },
+    { "expire", read_expire, 0 },
+    { "on_expire", read_on_expire, offsetof(lode_coll_options, on_expire) },
+    { "max_entries", read_bytes, offsetof(lode_coll_options, max_entries) },
+    { "max_bytes", read_bytes, offsetof(lode_coll_options, max_bytes) },
+    { "evict", read_evict, offsetof(lode_coll_options, evict) },
+    { "times", read_flag, offsetof(lode_coll_options, times) },
+    { "rearm", read_flag, offsetof(lode_coll_options, rearm) },
     { NULL, NULL, 0 }
   };
   memset(o, 0, sizeof(*o));
-  read_all(L, i, self, kind == LODE_SET ? options + 2 : options, o);
-  if (o->raw && (o->serializer.size != 0 || o->key_serializer.size != 0 ||
-                 o->custom_hash || o->key != LODE_ANY ||
-                 o->value != LODE_ANY)) {
-    lerror_raise(L, LODE_BAD_ARGUMENT, "option 'raw': keys and values are "
-                 "bytes as they lie, so no other option goes with it");
-  }
+  read_all(L, i, self, kind == LODE_SET ? options + 3 : options, o);
+  check_together(L, lua_touserdata(L, self), o);
 }
 
 /* [-0, +0, v] Makes sure that a kept serializer is at hand. */

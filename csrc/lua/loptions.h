@@ -11,7 +11,8 @@
 
 /*
 ** [-0, +0, v] Reads the options of lode.open at `i` (a table or nil) into
-** `o`; name, log and log_level go to the user value of the store at `self`.
+** `o`; name, log, log_level and clock go to the user value of the store at
+** `self`, which calls the clock from then on.
 */
 void loptions_open (lua_State *L, int i, int self, lode_options *o);
 

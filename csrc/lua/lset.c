@@ -7,6 +7,7 @@
 #include "lkey.h"
 #include "lset.h"
 #include "lstore.h"
+#include "ltime.h"
 #include "lwalk.h"
 
 static const lode_value nothing = { { NULL, 0 }, LODE_NOTHING };
@@ -29,13 +30,47 @@ static int set__index (lua_State *L) {
   return 1;
 }
 
-/* [-0, +0, v] Adds slot 2; false when it was a member. */
-static bool add (lua_State *L, lcoll *c) {
+/*
+** Whether adding a member once more changes what is kept of it: it is the
+** last write, from which its times and its deadline count.
+*/
+static lode_status renews (lcoll *c, const lode_key *key, uint64_t ttl,
+                           bool *yes) {
+  const lode_coll_options *kept = lode_coll_kept(c->coll);
+  lode_entry e;
+  lode_status status;
+  *yes = ttl != LODE_TTL_OWN || kept->ttl != 0 || kept->policy.size > 0 ||
+         kept->times || kept->evict != LODE_EVICT_NONE;
+  if (*yes) return LODE_OK;
+  status = lode_info(c->coll, key, &e);
+  *yes = status == LODE_OK && e.expires != LODE_NEVER;
+  return status;
+}
+
+/*
+** Adds a member; EXISTS when it is one. What a set without times has of a
+** member isn't written again.
+*/
+static lode_status add_member (lcoll *c, const lode_key *key, uint64_t ttl) {
+  lode_status status;
+  do {
+    bool again = false;
+    status = lode_put(c->coll, key, nothing, LODE_ADD, ttl);
+    if (status != LODE_EXISTS) return status;
+    status = renews(c, key, ttl, &again);
+    if (status == LODE_OK && again)
+      status = lode_put(c->coll, key, nothing, LODE_REPLACE, ttl);
+  } while (status == LODE_ABSENT); /* it has gone in between */
+  return status == LODE_OK ? LODE_EXISTS : status;
+}
+
+/* [-0, +0, v] Adds slot 2, to live `ttl`; false when it was a member. */
+static bool add (lua_State *L, lcoll *c, uint64_t ttl) {
   lode_key key;
   lode_status status;
   lkey_check(L, 1, c, 2);
   lkey_take(L, 1, c, 2, &key);
-  status = lode_put(c->coll, &key, nothing, LODE_ADD, LODE_TTL_OWN);
+  status = add_member(c, &key, ttl);
   if (status != LODE_OK && status != LODE_EXISTS)
     lhandle_fail(L, 1, 2, status, NULL);
   return status == LODE_OK;
@@ -45,7 +80,8 @@ static bool add (lua_State *L, lcoll *c) {
 static int set__newindex (lua_State *L) {
   lcoll *c = lhandle_set(L, 1);
   if (lua_isnil(L, 3)) lcoll_delete(L, c);
-  else if (lua_isboolean(L, 3) && lua_toboolean(L, 3)) add(L, c);
+  else if (lua_isboolean(L, 3) && lua_toboolean(L, 3))
+    add(L, c, LODE_TTL_OWN);
   else {
     lhandle_raise(L, 1, 2, LODE_BAD_VALUE, "a member of a set is set to "
                   "true or nil, not to a %s", luaL_typename(L, 3));
@@ -53,12 +89,12 @@ static int set__newindex (lua_State *L) {
   return 0;
 }
 
-/* [-2, +1, v] set.add(s, x) -> whether it is new */
+/* [-3, +1, v] set.add(s, x [, ttl]) -> whether it is new */
 static int set_add (lua_State *L) {
   lcoll *c = lhandle_set(L, 1);
-  lerror_ttl(L, 3);
+  uint64_t ttl = ltime_ttl(L, 3, LODE_TTL_OWN);
   lua_settop(L, 2);
-  lua_pushboolean(L, add(L, c));
+  lua_pushboolean(L, add(L, c, ttl));
   return 1;
 }
 
@@ -76,21 +112,26 @@ static int set_has (lua_State *L) {
   return 1;
 }
 
-/* [-1, +1, v] */
+/* [-1, +1, v] One that dies between the look and the delete is passed. */
 static int pop_body (lua_State *L) {
   enum { SELF = 1, MEMBER };
-  lcoll *c = lhandle_set(L, SELF);
-  lode_key key;
+  bool begun = false;
+  lcoll *c;
   lode_status status;
-  lrange r;
-  lrange_all(&r);
-  r.range.limit = 1;
-  if (lwalk_nearest(L, SELF, c, &r) == 1) return 1;
-  lua_settop(L, MEMBER);
-  c = lhandle_set(L, SELF);
-  lkey_take(L, SELF, c, MEMBER, &key);
-  status = lguard_begin(c->owner);
-  if (status == LODE_OK) status = lode_delete(c->coll, &key);
+  do {
+    lode_key key;
+    lrange r;
+    lua_settop(L, SELF);
+    lrange_all(&r);
+    r.range.limit = 1;
+    if (lwalk_nearest(L, SELF, lhandle_set(L, SELF), &r) == 1) return 1;
+    lua_settop(L, MEMBER);
+    c = lhandle_set(L, SELF);
+    lkey_take(L, SELF, c, MEMBER, &key);
+    status = begun ? LODE_OK : lguard_begin(c->owner);
+    begun = true;
+    if (status == LODE_OK) status = lode_delete(c->coll, &key);
+  } while (status == LODE_ABSENT);
   if (status == LODE_OK) status = lguard_commit(c->owner);
   if (status != LODE_OK) return lhandle_fail(L, SELF, MEMBER, status, NULL);
   lua_settop(L, MEMBER);

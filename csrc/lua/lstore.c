@@ -1,9 +1,12 @@
 /*
 ** lstore.c - see lstore.h.
 */
+#include "lcache.h"
 #include "lguard.h"
+#include "lhooks.h"
 #include "loptions.h"
 #include "lstore.h"
+#include "ltime.h"
 
 /* {==================================================================
 ** Opening and closing
@@ -34,7 +37,7 @@ int lstore_open (lua_State *L) {
   path = lua_tolstring(L, PATH, &size);
   if (size == 0 || strlen(path) != size)
     lerror_argument(L, PATH, "a path has bytes, and no zero among them");
-  s = lhandle_new(L, LKIND_STORE, sizeof(lstore), STORE_LEVEL);
+  s = lhandle_new(L, LKIND_STORE, sizeof(lstore), STORE_SLOTS);
   lua_pushvalue(L, PATH);
   lhandle_set_slot(L, SELF, STORE_PATH);
   lua_pushvalue(L, PATH);
@@ -64,6 +67,12 @@ static int store_close (lua_State *L) {
   if (s == NULL) return lhandle_wrong(L, 1, "a store");
   lua_settop(L, 1);
   if (s->store == NULL) return 0;
+  if (s->depth > 0) {
+    return lhandle_raise(L, 1, 0, LODE_REENTRY, "store:close() was called by "
+                         "a function that this store is waiting for (a "
+                         "policy, on_expire, evict or the clock): close it "
+                         "when that has returned");
+  }
   status = shut(s, &error);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, error.text);
   log_event(L, 1, "closed");
@@ -107,7 +116,7 @@ lode_slice lstore_check_name (lua_State *L, int i) {
 /* [-0, +1, m] Pushes a handle that isn't open yet. */
 static lcoll *push_coll (lua_State *L, int store, int name, lode_kind kind) {
   lcoll *c = lhandle_new(L, kind == LODE_DICT ? LKIND_DICT : LKIND_SET,
-                         sizeof(lcoll), COLL_KEY_DECODE);
+                         sizeof(lcoll), COLL_SLOTS);
   c->owner = lua_touserdata(L, store);
   lua_pushvalue(L, store);
   lhandle_set_slot(L, -2, COLL_STORE);
@@ -116,15 +125,40 @@ static lcoll *push_coll (lua_State *L, int store, int name, lode_kind kind) {
   return c;
 }
 
-/* [-0, +0, v] Opens the handle at `self`. */
-static void open_coll (lua_State *L, int self, lode_kind kind,
-                       lode_slice name, const lode_coll_options *options) {
+/* [-0, +0, v] Opens the handle at `self`; once more, to replace it. */
+static void open_as (lua_State *L, int self, lode_kind kind,
+                     lode_slice name, const lode_coll_options *options) {
   lcoll *c = lua_touserdata(L, self);
+  lode_coll *before = c->coll;
   lode_status status;
   if (c->owner->store == NULL) lhandle_closed(L, self);
   status = lode_coll_open(c->owner->store, name, kind, options, &c->coll);
   if (status != LODE_OK) lhandle_fail(L, self, 0, status, NULL);
+  lode_coll_close(before);
   loptions_resolve(L, self);
+}
+
+/*
+** [-0, +0, v] Opens the handle at `self`. `rearm` asks a policy about every
+** entry, which takes the serializers that the collection was made with: so
+** it is opened without any of that first.
+*/
+static void open_coll (lua_State *L, int self, lode_kind kind,
+                       lode_slice name, lode_coll_options *options) {
+  lode_hooks hooks;
+  if (options->rearm) {
+    lode_coll_options plain;
+    memset(&plain, 0, sizeof(plain));
+    plain.key = options->key;
+    plain.value = options->value;
+    plain.serializer = options->serializer;
+    plain.key_serializer = options->key_serializer;
+    plain.custom_hash = options->custom_hash;
+    open_as(L, self, kind, name, &plain);
+  }
+  options->hooks = lhooks_coll(L, self, &hooks) ? &hooks : NULL;
+  open_as(L, self, kind, name, options);
+  lcache_begin(L, self);
 }
 
 /* [-3, +1, v] */
@@ -156,13 +190,18 @@ lcoll *lstore_open_like (lua_State *L, int store, int name, int model,
                          const lcoll *like) {
   lode_kind kind = lhandle_of_kind(like, LKIND_DICT) ? LODE_DICT : LODE_SET;
   lcoll *c = push_coll(L, store, name, kind);
+  lode_coll_options options = *lode_coll_kept(like->coll);
   int self = lua_gettop(L);
-  for (int slot = COLL_HASH; slot <= COLL_KEY_DECODE; slot++) {
+  for (int slot = COLL_HASH; slot <= COLL_EVICT; slot++) {
     lhandle_slot(L, model, slot);
     lhandle_set_slot(L, self, slot);
   }
-  open_coll(L, self, kind, lstore_check_name(L, name),
-            lode_coll_kept(like->coll));
+  c->cache = like->cache;
+  if (!lhooks_is_policy(L, self, options.policy)) {
+    lua_pushnil(L); /* another process has given the model another one */
+    lhandle_set_slot(L, self, COLL_EXPIRE);
+  }
+  open_coll(L, self, kind, lstore_check_name(L, name), &options);
   return c;
 }
 
@@ -349,7 +388,7 @@ static int store_stats (lua_State *L) {
   lode_stats stats;
   lode_status status = lode_store_stats(s->store, &stats);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
-  lua_createtable(L, 0, 11);
+  lua_createtable(L, 0, 16);
   set_number(L, "file_size", stats.file_size);
   set_number(L, "used_size", stats.used_size);
   set_number(L, "free_size", stats.free_size);
@@ -361,6 +400,14 @@ static int store_stats (lua_State *L) {
   set_number(L, "readers", stats.readers);
   set_number(L, "max_readers", stats.max_readers);
   set_number(L, "handles", stats.handles);
+  set_number(L, "expired", stats.expired);
+  set_number(L, "waiting", stats.waiting);
+  set_number(L, "accesses", stats.accesses);
+  set_number(L, "swept", stats.swept);
+  if (stats.last_sweep != 0) {
+    ltime_push(L, stats.last_sweep);
+    lua_setfield(L, -2, "last_sweep");
+  }
   return 1;
 }
 
@@ -393,6 +440,7 @@ const luaL_Reg lstore_methods[] = {
   { "snapshot", store_snapshot },
   { "flush", store_flush },
   { "backup", store_backup },
+  { "maintain", ltime_maintain },
   { "stats", store_stats },
   { "path", store_path },
   { "version", store_version },

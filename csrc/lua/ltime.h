@@ -16,6 +16,9 @@ uint64_t ltime_ttl (lua_State *L, int i, uint64_t otherwise);
 /* [-0, +1, -] Pushes a time or a span in ms as seconds; nil: LODE_NEVER. */
 void ltime_push (lua_State *L, uint64_t ms);
 
+/* [-2, +2, v] store:maintain([budget]) -> removed, whether more is due */
+int ltime_maintain (lua_State *L);
+
 extern const luaL_Reg ltime_dict_functions[];
 extern const luaL_Reg ltime_set_functions[];
 

@@ -70,6 +70,7 @@ static inline bool step (lua_State *L, lwalk *w, int self, lode_slice *key,
     lhandle_fail(L, self, 0, LODE_REENTRY, "this walk is in the middle of a "
                  "step, or one of its steps failed");
   }
+  w->stepping = true; /* a policy may be asked, and may step it, too */
   status = lode_walk_next(w->walk, key, value);
   w->stepping = status == LODE_OK;
   if (status != LODE_OK) end_step(L, w, self, status);

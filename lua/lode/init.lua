@@ -11,15 +11,18 @@
 -- and lode.set.
 
 local core = require "lode.core"
+local policy = require "lode.policy"
 
 ---@class lode
 ---@field open fun(path: string, options: lode.open_options?): lode.store
 ---@field dict lode.dict_functions
 ---@field set lode.set_functions
+---@field policy lode.policies
 ---@field version string
 return {
   open = core.open,
   dict = core.dict,
   set = core.set,
+  policy = policy,
   version = core.version,
 }

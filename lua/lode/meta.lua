@@ -61,6 +61,10 @@ local core = {}
 ---@field checksum boolean? compare checksums at reads; default true
 ---@field allow_unsafe_fs boolean? open on a network file system
 ---@field name string? for messages; default the path
+---@field maintenance "inline"|"background"|"off"? who removes what has
+--- expired: each write a few (the default), a thread, or store:maintain
+---@field clock (fun(): number)? the time in seconds since the epoch;
+--- default the system's. Not with maintenance = "background"
 ---@field log (fun(level: string, message: string, fields: table)|"stderr")?
 ---@field log_level "debug"|"info"|"warn"|"error"? default "warn"
 
@@ -111,7 +115,7 @@ local store = {}
 ---@field encode fun(value: any): string
 ---@field decode fun(bytes: string): any
 
----@class lode.set_options
+---@class lode.set_options: lode.time_options
 ---@field key lode.type? the type that each key must have
 ---@field key_serializer lode.serializer|string? or its name in lode.serializer
 ---@field hash (fun(bytes: string): string)? for keys of 480 bytes and more
@@ -120,6 +124,8 @@ local store = {}
 ---@class lode.dict_options: lode.set_options
 ---@field value lode.type? the type that each value must have
 ---@field serializer lode.serializer|string? or its name in lode.serializer
+---@field cache integer? decoded values to keep in this lua_State; a table
+--- among them is given to every reader, and not to be changed
 
 ---The dict of this name, made when absent. Options are kept with it.
 ---Raises INCOMPATIBLE, naming the option that differs.
@@ -181,6 +187,12 @@ function store:backup (path, options) end
 ---@field readers integer reader slots in use, of all processes
 ---@field max_readers integer
 ---@field handles integer open handles of this process on this file
+---@field expired integer entries past their time that are not removed yet
+---@field waiting integer of these, kept for a policy or an on_expire that
+--- this process wasn't given
+---@field accesses integer reads noted by this process, not written yet
+---@field swept integer entries that this handle has removed
+---@field last_sweep number? when it last did
 
 ---@return lode.store_stats
 function store:stats () end
@@ -221,28 +233,34 @@ function dict.get (d, key, default) end
 ---@param d lode.dict
 ---@param key lode.key
 ---@param value any
-function dict.set (d, key, value) end
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- dict says, else for ever
+function dict.set (d, key, value, ttl) end
 
 ---Writes a value unless there is one.
 ---@param d lode.dict
 ---@param key lode.key
 ---@param value any
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- dict says, else for ever
 ---@return boolean added
-function dict.add (d, key, value) end
+function dict.add (d, key, value, ttl) end
 
 ---Writes a value where there is one.
 ---@param d lode.dict
 ---@param key lode.key
 ---@param value any
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- dict says, else for ever
 ---@return boolean replaced
-function dict.replace (d, key, value) end
+function dict.replace (d, key, value, ttl) end
 
 ---@param d lode.dict
 ---@param key lode.key
 ---@return boolean there whether there was one
 function dict.delete (d, key) end
 
----Whether there is an entry; reads no value.
+---Whether there is an entry; reads no value, and counts as no read.
 ---@param d lode.dict
 ---@param key lode.key?
 ---@return boolean
@@ -266,8 +284,10 @@ function dict.popitem (d, which) end
 ---@param d lode.dict
 ---@param key lode.key
 ---@param value any
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- dict says, else for ever
 ---@return any value what is there afterwards
-function dict.setdefault (d, key, value) end
+function dict.setdefault (d, key, value, ttl) end
 
 ---Reads, calls fn(old) once, and writes its result (nil deletes), with no
 ---other writer in between. When fn raises nothing changes. fn may read the
@@ -275,16 +295,20 @@ function dict.setdefault (d, key, value) end
 ---@param d lode.dict
 ---@param key lode.key
 ---@param fn fun(old: any): any
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- dict says, else to the end that it has
 ---@return any value fn's result
-function dict.update (d, key, fn) end
+function dict.update (d, key, fn, ttl) end
 
 ---Adds to a number. Raises BAD_VALUE where something else stands.
 ---@param d lode.dict
 ---@param key lode.key
 ---@param by number? default 1
 ---@param init number? what an absent entry counts as; default 0
+---@param ttl number? seconds that a new entry lives; one that is there keeps
+--- its end, or begins what the dict says anew
 ---@return number value the new number
-function dict.incr (d, key, by, init) end
+function dict.incr (d, key, by, init, ttl) end
 
 ---Writes `value` where the stored one equals `expected`: tables by content,
 ---nil as absent.
@@ -292,15 +316,19 @@ function dict.incr (d, key, by, init) end
 ---@param key lode.key
 ---@param expected any
 ---@param value any nil deletes
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- dict says, else to the end that it has
 ---@return boolean written
-function dict.cas (d, key, expected, value) end
+function dict.cas (d, key, expected, value, ttl) end
 
 ---Writes many entries, all or none: a table's, a dict's, or those that an
 ---iterator function gives until its key is nil.
 ---@param d lode.dict
 ---@param entries table|lode.dict|fun(): lode.key?, any
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- dict says, else for ever
 ---@return integer n the number written
-function dict.put_many (d, entries) end
+function dict.put_many (d, entries, ttl) end
 
 ---Reads many entries at one moment.
 ---@param d lode.dict
@@ -326,7 +354,7 @@ function dict.delete_range (d, range) end
 ---@return integer n the number removed
 function dict.clear (d) end
 
----The number of entries.
+---The number of entries that are alive.
 ---@param d lode.dict
 ---@return integer
 function dict.len (d) end
@@ -406,6 +434,9 @@ function dict.name (d) end
 
 ---@class lode.collection_stats
 ---@field entries integer
+---@field expired integer past their time, and not removed yet
+---@field waiting integer of these, kept for a policy or an on_expire that
+--- this process wasn't given
 ---@field size integer bytes of its pages
 ---@field depth integer of its tree
 ---@field branch_pages integer
@@ -442,8 +473,10 @@ local set = {}
 
 ---@param s lode.set
 ---@param x lode.key
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- set says, else for ever
 ---@return boolean new whether it was no member
-function set.add (s, x) end
+function set.add (s, x, ttl) end
 
 ---@param s lode.set
 ---@param x lode.key
@@ -464,8 +497,10 @@ function set.pop (s) end
 ---iterator function gives until it gives nil.
 ---@param s lode.set
 ---@param members lode.key[]|lode.set|lode.expression|fun(): lode.key?
+---@param ttl number? seconds to live; math.huge: for ever; default: what the
+--- set says, else for ever
 ---@return integer n the number that is new
-function set.add_many (s, members) end
+function set.add_many (s, members, ttl) end
 
 ---Removes many members, all or none.
 ---@param s lode.set

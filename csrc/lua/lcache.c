@@ -1,0 +1,208 @@
+/*
+** lcache.c - see lcache.h.
+**
+** The values stand in two tables, by their Lua keys, which are upvalues of
+** the dict's __index. When the newer one is full it becomes the older one,
+** and what that had is let go: so a hit never changes anything, and as many
+** keys as the dict may keep are all hits, however they are read.
+**
+** Whatever allocates may run a finalizer, and that may read this very dict
+** or write to the store. So `lcoll` says what the tables are good for, it
+** changes together with them, and a value is kept only if it is still true
+** at the moment when it is put in.
+*/
+#include "lcache.h"
+#include "lentry.h"
+#include "lkey.h"
+
+enum { NEWER = 1, OLDER }; /* upvalues of __index */
+
+static const char absent = 0; /* its address stands for "no such entry" */
+
+/* {==================================================================
+** Finding
+** =================================================================== */
+
+/*
+** [-0, +(0 or 1), -] Pushes what the tables at `newer` and `older` have for
+** the key at `i`: a value, or for an absent key nil, then `*found` is
+** false. Gives whether they have anything that is still true.
+*/
+static inline bool hit (lua_State *L, const lcoll *c, int i, int newer,
+                        int older, bool *found) {
+  int type;
+  if (!lode_is_valid(c->owner->store, &c->valid)) return false;
+  lua_pushvalue(L, i);
+  type = lua_rawget(L, newer);
+  if (type == LUA_TNIL && c->older) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, i);
+    type = lua_rawget(L, older);
+  }
+  *found = type != LUA_TLIGHTUSERDATA;
+  if (*found && type != LUA_TNIL) return true;
+  lua_pop(L, 1);
+  if (!*found) lua_pushnil(L);
+  return !*found;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Keeping
+** =================================================================== */
+
+/*
+** Whether the value at the top can be kept under the key at `i`. Numbers
+** that are one key of a table may be two to a key serializer.
+*/
+static bool can_keep (lua_State *L, const lcoll *c, int i) {
+  int value = lua_type(L, -1);
+  if (value == LUA_TNIL) return false;
+  if (value == LUA_TLIGHTUSERDATA && lua_touserdata(L, -1) != &absent)
+    return false; /* some serializer's */
+  switch (lua_type(L, i)) {
+    case LUA_TSTRING: case LUA_TBOOLEAN: return true;
+    case LUA_TNUMBER: return !c->key_callbacks;
+    default: return false;
+  }
+}
+
+/* Entries that the newer table may have. */
+static unsigned most_newer (const lcoll *c) {
+  return c->cache > 1 ? c->cache / 2 : 1;
+}
+
+/* [-1, +0, -] Makes the table on the top, new, the newer one of `index`. */
+static void turn (lua_State *L, lcoll *c, int index, bool keep) {
+  c->older = keep && c->cache > 1;
+  c->newer = 0;
+  lua_getupvalue(L, index, NEWER);
+  if (!c->older) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  lua_setupvalue(L, index, OLDER);
+  lua_setupvalue(L, index, NEWER);
+}
+
+/*
+** [-0, +0, -] Sees that the newer table of `index` has room for one that is
+** good for `v`. `fresh`: a new table is on the top, and taken where there
+** must be one. False: it can't be kept, or needs a table.
+*/
+static bool make_room (lua_State *L, lcoll *c, int index, bool fresh,
+                       const lode_validity *v) {
+  lode_store *store = c->owner->store;
+  bool valid;
+  if (!lhandle_is_open(c) || !lode_is_valid(store, v)) return false;
+  valid = lode_is_valid(store, &c->valid);
+  if (valid && c->newer < most_newer(c)) return true;
+  if (!fresh) return false;
+  lua_pushvalue(L, -1);
+  turn(L, c, index, valid);
+  if (!valid) c->valid = *v;
+  return true;
+}
+
+/* [-0, +0, m] Keeps the value on the top under the key at `i`. */
+static void keep (lua_State *L, int self, lcoll *c, int i,
+                  const lode_validity *v) {
+  int value = lua_gettop(L), index = value + 1;
+  bool room;
+  if (v->commit == 0 || v->expires == 0 || !can_keep(L, c, i)) return;
+  luaL_checkstack(L, 8, NULL);
+  lhandle_slot(L, self, COLL_INDEX);
+  room = make_room(L, c, index, false, v);
+  if (!room) {
+    lua_newtable(L);
+    room = make_room(L, c, index, true, v);
+  }
+  if (room) {
+    lua_getupvalue(L, index, NEWER);
+    lua_pushvalue(L, i);
+    lua_pushvalue(L, value);
+    lua_rawset(L, -3);
+    c->newer++;
+    if (v->expires < c->valid.expires) c->valid.expires = v->expires;
+  }
+  lua_settop(L, value);
+}
+
+/*
+** [-0, +1, v] Reads the entry from the store and keeps it. Gives whether it
+** is there.
+*/
+static bool read (lua_State *L, int self, lcoll *c, int i) {
+  lode_key key;
+  lode_value value;
+  lode_status status;
+  lode_validity v;
+  int base = lua_gettop(L);
+  lkey_take(L, self, c, i, &key);
+  status = lode_get(c->coll, &key, &value);
+  if (status != LODE_OK && status != LODE_ABSENT)
+    lhandle_fail(L, self, i, status, NULL);
+  lode_validity_of(c->coll, &v);
+  if (status == LODE_OK) lentry_push(L, self, c, i, &value);
+  else lua_pushlightuserdata(L, (void *)&absent);
+  if (lua_gettop(L) > base + 1) {
+    lua_replace(L, base + 1);
+    lua_settop(L, base + 1);
+  }
+  keep(L, self, c, i, &v);
+  if (status == LODE_OK) return true;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  return false;
+}
+
+/* }================================================================== */
+
+bool lcache_get (lua_State *L, int self, lcoll *c, int i) {
+  int index = lua_gettop(L) + 1;
+  bool found;
+  lhandle_slot(L, self, COLL_INDEX);
+  lua_getupvalue(L, index, NEWER);
+  lua_getupvalue(L, index, OLDER);
+  if (hit(L, c, i, index + 1, index + 2, &found)) lua_replace(L, index);
+  else {
+    lua_settop(L, index - 1);
+    return read(L, self, c, i);
+  }
+  lua_settop(L, index);
+  return found;
+}
+
+/* [-2, +1, v] d[key] of a dict with a cache */
+static int cache__index (lua_State *L) {
+  lcoll *c = lhandle_dict(L, 1);
+  bool found;
+  if (hit(L, c, 2, lua_upvalueindex(NEWER), lua_upvalueindex(OLDER), &found)
+      || lua_isnil(L, 2))
+    return 1;
+  lua_settop(L, 2);
+  read(L, 1, c, 2);
+  return 1;
+}
+
+void lcache_begin (lua_State *L, int self) {
+  int copy = lua_gettop(L) + 2;
+  if (((lcoll *)lua_touserdata(L, self))->cache == 0) return;
+  luaL_checkstack(L, 8, NULL);
+  lua_getmetatable(L, self);
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, copy - 1) != 0;) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, copy);
+  }
+  lua_newtable(L);
+  lua_pushnil(L);
+  lua_pushcclosure(L, cache__index, 2);
+  lua_pushvalue(L, -1);
+  lhandle_set_slot(L, self, COLL_INDEX);
+  lua_setfield(L, copy, "__index");
+  lua_setmetatable(L, self);
+  lua_settop(L, copy - 2);
+}

@@ -1,0 +1,225 @@
+/*
+** ltime.c - see ltime.h.
+*/
+#include "lkey.h"
+#include "ltime.h"
+
+#define LONGEST ((uint64_t)1 << 62) /* ms; the core cuts it to its own */
+#define HAIR 1e-6 /* ms that a product may be off: 1.1 s are 1100 ms */
+
+uint64_t ltime_ttl (lua_State *L, int i, uint64_t otherwise) {
+  double ms;
+  if (lua_isnoneornil(L, i)) return otherwise;
+  ms = lua_type(L, i) == LUA_TNUMBER ? lua_tonumber(L, i) * 1000 : 0;
+  if (!(ms > 0)) {
+    lerror_argument(L, i, "a time to live is a number of seconds above 0");
+  }
+  if (isinf(lua_tonumber(L, i))) return LODE_NEVER;
+  if (ms >= (double)LONGEST) return LONGEST;
+  ms = ceil(ms - HAIR);
+  return ms < 1 ? 1 : (uint64_t)ms;
+}
+
+void ltime_push (lua_State *L, uint64_t ms) {
+  if (ms == LODE_NEVER) lua_pushnil(L);
+  else lua_pushnumber(L, (lua_Number)ms / 1000);
+}
+
+/* {==================================================================
+** One entry
+** =================================================================== */
+
+/*
+** [-0, +(0..2), v] What is known of the key at slot 2 in the dict or set at
+** slot 1. False: it is absent.
+*/
+static bool look (lua_State *L, lcoll *c, lode_entry *e) {
+  lode_key key;
+  lode_status status;
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) return false;
+  lkey_take(L, 1, c, 2, &key);
+  status = lode_info(c->coll, &key, e);
+  if (status != LODE_OK && status != LODE_ABSENT)
+    lhandle_fail(L, 1, 2, status, NULL);
+  return status == LODE_OK;
+}
+
+/* [-2, +1, v] */
+static int ttl (lua_State *L, lcoll *c) {
+  lode_entry e;
+  if (!look(L, c, &e) || e.expires == LODE_NEVER) lua_pushnil(L);
+  else ltime_push(L, e.expires > e.now ? e.expires - e.now : 0);
+  return 1;
+}
+
+/* [-0, +0, m] Sets a field of the table on the top; 0: not kept. */
+static void set_time (lua_State *L, const char *name, uint64_t ms) {
+  if (ms == 0) return;
+  ltime_push(L, ms);
+  lua_setfield(L, -2, name);
+}
+
+/* [-0, +0, m] Sets a field of the table on the top. */
+static void set_number (lua_State *L, const char *name, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+/* [-2, +1, v] */
+static int info (lua_State *L, lcoll *c) {
+  lode_entry e;
+  if (!look(L, c, &e)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_createtable(L, 0, 6);
+  set_time(L, "ctime", e.ctime);
+  set_time(L, "mtime", e.mtime);
+  set_time(L, "atime", e.atime);
+  if (e.atime != 0) set_number(L, "hits", e.hits);
+  if (e.expires != LODE_NEVER) set_time(L, "expires", e.expires);
+  set_number(L, "size", e.size);
+  return 1;
+}
+
+/* [-0, +1, v] Pushes true, or false for ABSENT. */
+static int push_there (lua_State *L, lode_status status) {
+  if (status != LODE_OK && status != LODE_ABSENT)
+    return lhandle_fail(L, 1, 2, status, NULL);
+  lua_pushboolean(L, status == LODE_OK);
+  return 1;
+}
+
+/* [-3, +1, v] */
+static int expire (lua_State *L, lcoll *c) {
+  lode_key key;
+  uint64_t ms;
+  lua_settop(L, 3);
+  ms = ltime_ttl(L, 3, LODE_NEVER);
+  lkey_take(L, 1, c, 2, &key);
+  return push_there(L, lode_expire(c->coll, &key, ms));
+}
+
+/* [-2, +1, v] */
+static int touch (lua_State *L, lcoll *c) {
+  lode_key key;
+  lua_settop(L, 2);
+  lkey_take(L, 1, c, 2, &key);
+  return push_there(L, lode_touch(c->coll, &key));
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Upkeep
+** =================================================================== */
+
+/* [-0, +0, v] A field of a budget, on the top. */
+static uint64_t bound (lua_State *L, int i, const char *name) {
+  int whole = 0;
+  lua_Integer n = 0;
+  if (lua_type(L, -1) == LUA_TNUMBER) n = lua_tointegerx(L, -1, &whole);
+  if (!whole || n < 1)
+    lerror_argument(L, i, "field '%s': a whole number above 0 expected",
+                    name);
+  return (uint64_t)n;
+}
+
+/* [-0, +0, v] Reads the budget at `i`, nil or a table. */
+static void take_budget (lua_State *L, int i, lode_budget *b) {
+  b->entries = b->ms = 0;
+  if (lua_isnil(L, i)) return;
+  if (!lua_istable(L, i))
+    lerror_argument(L, i, "a budget (a table) expected, got %s",
+                    luaL_typename(L, i));
+  for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ?
+                       lua_tostring(L, -2) : "";
+    if (strcmp(name, "entries") == 0) b->entries = bound(L, i, name);
+    else if (strcmp(name, "ms") == 0) b->ms = bound(L, i, name);
+    else {
+      lerror_push_key(L, -2);
+      lerror_argument(L, i, "unknown field %s", lua_tostring(L, -1));
+    }
+  }
+}
+
+int ltime_maintain (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  uint64_t removed = 0;
+  bool more = false;
+  lode_budget budget;
+  lode_status status;
+  lua_settop(L, 2);
+  take_budget(L, 2, &budget);
+  status = lode_maintain(s->store, &budget, &removed, &more);
+  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
+  lua_pushinteger(L, (lua_Integer)removed);
+  lua_pushboolean(L, more);
+  return 2;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** What Lua calls
+** =================================================================== */
+
+/* [-2, +1, v] dict.ttl(d, key) -> seconds left | nil */
+static int dict_ttl (lua_State *L) {
+  return ttl(L, lhandle_dict(L, 1));
+}
+
+/* [-3, +1, v] dict.expire(d, key, ttl | nil) -> whether it is there */
+static int dict_expire (lua_State *L) {
+  return expire(L, lhandle_dict(L, 1));
+}
+
+/* [-2, +1, v] dict.touch(d, key) -> whether it is there */
+static int dict_touch (lua_State *L) {
+  return touch(L, lhandle_dict(L, 1));
+}
+
+/* [-2, +1, v] dict.info(d, key) -> table | nil */
+static int dict_info (lua_State *L) {
+  return info(L, lhandle_dict(L, 1));
+}
+
+/* [-2, +1, v] set.ttl(s, x) -> seconds left | nil */
+static int set_ttl (lua_State *L) {
+  return ttl(L, lhandle_set(L, 1));
+}
+
+/* [-3, +1, v] set.expire(s, x, ttl | nil) -> whether it is there */
+static int set_expire (lua_State *L) {
+  return expire(L, lhandle_set(L, 1));
+}
+
+/* [-2, +1, v] set.touch(s, x) -> whether it is there */
+static int set_touch (lua_State *L) {
+  return touch(L, lhandle_set(L, 1));
+}
+
+/* [-2, +1, v] set.info(s, x) -> table | nil */
+static int set_info (lua_State *L) {
+  return info(L, lhandle_set(L, 1));
+}
+
+const luaL_Reg ltime_dict_functions[] = {
+  { "ttl", dict_ttl },
+  { "expire", dict_expire },
+  { "touch", dict_touch },
+  { "info", dict_info },
+  { NULL, NULL }
+};
+
+const luaL_Reg ltime_set_functions[] = {
+  { "ttl", set_ttl },
+  { "expire", set_expire },
+  { "touch", set_touch },
+  { "info", set_info },
+  { NULL, NULL }
+};
+
+/* }================================================================== */
