@@ -551,7 +551,8 @@ struct lode_hooks {
   lode_status (*removed)(void *data, const lode_entry *e);
   /* Who goes first: the lowest. For LODE_EVICT_RANK. */
   lode_status (*rank)(void *data, const lode_entry *e, double *rank);
-  /* One of these has failed in a sweep, which goes on. Null: not told. */
+  /* One of these has failed in a sweep, which goes on; the value is left
+     out. Null: not told. */
   void (*failed)(void *data, const lode_entry *e);
   void *data;
 };
@@ -718,6 +719,12 @@ void lode_test_fail_allocation (unsigned long n);
 long lode_test_live_blocks (void);
 /* Handles, collections and walks that are open now. */
 long lode_test_live_handles (void);
+/*
+** How many calls the deadline index of a collection has, and in how many
+** places its records and its indexes don't agree.
+*/
+lode_status lode_test_indexes (lode_coll *coll, uint64_t *calls,
+                               uint64_t *lost);
 #endif
 
 /* }================================================================== */

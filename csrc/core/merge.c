@@ -544,6 +544,7 @@ static lode_status source_next (lode_walk *w, const scan_key **key,
   lode_status st = merge_next(m, key);
   entry->value = member;
   entry->expires = LODE_NEVER;
+  entry->asks = false;
   if (m->turns && root->op == LODE_SYMMETRIC && !root->from_right)
     entry->value.codec = TURNED_OUT;
   return st;

@@ -422,3 +422,125 @@ lode_status sweep_rearm (lode_coll *c) {
 }
 
 /* }================================================================== */
+
+#ifdef LODE_TEST
+
+/* {==================================================================
+** What the tests ask: whether records and indexes agree
+** =================================================================== */
+
+typedef struct census {
+  kv_txn *t;
+  uint64_t time;      /* of the place that is looked at */
+  unsigned flag;      /* whose: RECORD_LIFE or RECORD_RANK */
+  bool found;
+  uint64_t lost, bytes;
+} census;
+
+/* Whether it has the place that is looked at. */
+static lode_status owns_place (lode_coll *c, life_item *item, void *data) {
+  census *x = data;
+  (void)c;
+  x->found |= (item->parts.flags & x->flag) &&
+              (x->flag == RECORD_LIFE ? item->parts.call
+                                      : item->parts.rank) == x->time;
+  return LODE_OK;
+}
+
+/* Counts the places of an index, and those that no record has. */
+static lode_status count_places (lode_coll *c, census *x, kv_db db,
+                                 uint64_t *n) {
+  lode_slice key, value;
+  kv_cursor *cursor;
+  lode_status st = kv_cursor_open(x->t, db, &cursor);
+  *n = 0;
+  if (st != LODE_OK)
+    return st == LODE_ABSENT ? LODE_OK : st;
+  st = kv_cursor_move(x->t, cursor, KV_FIRST, &key, &value);
+  while (st == LODE_OK) {
+    if (key.size > CALL_SIZE) { /* else it is the state of order.h */
+      x->time = get_u64(key.data);
+      x->found = false;
+      st = life_each(c, x->t, slice_of(key.data + CALL_SIZE,
+                                       key.size - CALL_SIZE), owns_place, x);
+      x->lost += !x->found;
+      ++*n;
+    }
+    if (st == LODE_OK)
+      st = kv_cursor_move(x->t, cursor, KV_NEXT, &key, &value);
+  }
+  kv_cursor_close(cursor);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+static lode_status has_place (census *x, kv_db db, uint64_t time,
+                              lode_slice stored) {
+  unsigned char room[CALL_SIZE + LODE_KEY_ROOM];
+  lode_slice value;
+  lode_status st = LODE_ABSENT;
+  put_u64(room, time);
+  memcpy(room + CALL_SIZE, stored.data, stored.size);
+  if (db != 0)
+    st = kv_get(x->t, db, slice_of(room, CALL_SIZE + stored.size), &value);
+  x->lost += st == LODE_ABSENT;
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+/* Counts the places that a record lacks. */
+static lode_status find_places (lode_coll *c, life_item *item, void *data) {
+  census *x = data;
+  lode_status st = LODE_OK;
+  if (item->parts.flags & RECORD_LIFE) {
+    x->lost += item->parts.call > item->parts.deadline;
+    st = has_place(x, c->due, item->parts.call, item->stored);
+  }
+  if (st == LODE_OK && (item->parts.flags & RECORD_RANK))
+    st = has_place(x, c->order, item->parts.rank, item->stored);
+  x->lost += coll_is_capped(c) && !(item->parts.flags & (RECORD_RANK |
+                                                         RECORD_HIDDEN));
+  if (!(item->parts.flags & RECORD_HIDDEN))
+    x->bytes += item->whole.size + item->record.value.data.size;
+  return st;
+}
+
+static lode_status find_all (lode_coll *c, census *x) {
+  lode_slice key, value;
+  kv_cursor *cursor;
+  lode_status st = kv_cursor_open(x->t, c->db, &cursor);
+  if (st != LODE_OK)
+    return st == LODE_ABSENT ? LODE_OK : st;
+  st = kv_cursor_move(x->t, cursor, KV_FIRST, &key, &value);
+  while (st == LODE_OK) {
+    st = life_each(c, x->t, key, find_places, x);
+    if (st == LODE_OK)
+      st = kv_cursor_move(x->t, cursor, KV_NEXT, &key, &value);
+  }
+  kv_cursor_close(cursor);
+  return st == LODE_ABSENT ? LODE_OK : st;
+}
+
+lode_status lode_test_indexes (lode_coll *c, uint64_t *calls,
+                               uint64_t *lost) {
+  census x = { NULL, 0, RECORD_LIFE, false, 0, 0 };
+  order_state state = { 0, 0 };
+  uint64_t places;
+  bool own;
+  lode_status st = coll_write(c, &own);
+  if (st != LODE_OK)
+    return st;
+  x.t = &c->store->write;
+  st = count_places(c, &x, c->due, calls);
+  x.flag = RECORD_RANK;
+  if (st == LODE_OK && c->order != 0)
+    st = count_places(c, &x, c->order, &places);
+  if (st == LODE_OK)
+    st = find_all(c, &x);
+  if (st == LODE_OK && c->order != 0)
+    st = order_get_state(c, &state);
+  *lost = x.lost + (c->kept.max_bytes != 0 && state.bytes != x.bytes);
+  return handle_written(c->store, own, st);
+}
+
+/* }================================================================== */
+
+#endif

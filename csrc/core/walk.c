@@ -8,7 +8,9 @@
 #define PAGE_ENTRIES 256   /* most entries of a page */
 #define PAGE_BYTES 65536   /* a page takes no entry more once it has these */
 #define ENTRY_HEAD 9       /* key size (4), value size (4), codec (1) */
-#define CODEC_DIES 0x80    /* a deadline (8) follows the value */
+#define CODEC_BITS 0x3F
+#define CODEC_DIES 0x80    /* a deadline (8) follows the value, */
+#define CODEC_ASKS 0x40    /* which a policy may still move */
 
 /* {==================================================================
 ** The walk itself
@@ -121,7 +123,8 @@ static lode_status page_add (lode_walk *w, const scan_key *key,
   sizes[0] = (uint32_t)key->whole.size;
   sizes[1] = (uint32_t)value->data.size;
   memcpy(p, sizes, sizeof sizes);
-  p[8] = (unsigned char)(value->codec | (dies ? CODEC_DIES : 0));
+  p[8] = (unsigned char)(value->codec | (dies ? CODEC_DIES : 0) |
+                         (entry->asks ? CODEC_ASKS : 0));
   memcpy(p + ENTRY_HEAD, key->whole.data, key->whole.size);
   if (value->data.size > 0)
     memcpy(p + ENTRY_HEAD + key->whole.size, value->data.data,
@@ -169,8 +172,6 @@ static lode_status fill_open (lode_walk *w) {
   else if (st != LODE_OK)
     return st;
   w->left -= n;
-  if (w->left == 0)
-    w->ended = true;
   return n > 0 && !w->ended ? move_on(w, *key) : LODE_OK;
 }
 
@@ -192,35 +193,61 @@ static lode_status fill (lode_walk *w) {
   return st;
 }
 
+/*
+** Whether the entry given last has died since its page was read. What a
+** policy decides stays as it was then.
+*/
+static lode_status died_since (lode_walk *w, bool *died) {
+  clock_state *clock = &w->store->clock;
+  uint64_t now;
+  lode_status st = clock_now(clock, &now);
+  *died = st == LODE_OK && w->expires <= now;
+  if (*died)
+    clock_passed(clock, w->expires);
+  return st;
+}
+
 bool walk_page_done (const lode_walk *w) { return w->at >= w->page.size; }
 
-lode_status lode_walk_next (lode_walk *w, lode_slice *key,
-                            lode_value *value) {
+/* Takes the next entry off the page, which has one. */
+static lode_status take (lode_walk *w, lode_slice *key, lode_value *value,
+                         bool *died) {
+  const unsigned char *p = w->page.data + w->at;
   uint32_t sizes[2];
-  const unsigned char *p;
-  if (lode_unlikely(w->store == NULL))
-    return LODE_CLOSED;
-  if (lode_unlikely(w->at >= w->page.size)) {
-    lode_status st = fill(w);
-    if (st != LODE_OK)
-      return st;
-    if (w->page.size == 0) {
-      pin_end(w);
-      return LODE_ABSENT;
-    }
-  }
-  p = w->page.data + w->at;
   memcpy(sizes, p, sizeof sizes);
   *key = slice_of(p + ENTRY_HEAD, sizes[0]);
   value->data = slice_of(key->data + sizes[0], sizes[1]);
+  value->codec = (lode_codec)(p[8] & CODEC_BITS);
   w->at += ENTRY_HEAD + (size_t)sizes[0] + sizes[1];
   w->expires = LODE_NEVER;
-  if (lode_unlikely(p[8] & CODEC_DIES)) {
-    memcpy(&w->expires, value->data.data + sizes[1], sizeof w->expires);
-    w->at += sizeof w->expires;
-  }
-  value->codec = (lode_codec)(p[8] & ~CODEC_DIES);
-  return LODE_OK;
+  *died = false;
+  if (lode_likely(!(p[8] & CODEC_DIES)))
+    return LODE_OK;
+  memcpy(&w->expires, value->data.data + sizes[1], sizeof w->expires);
+  w->at += sizeof w->expires;
+  return p[8] & CODEC_ASKS ? LODE_OK : died_since(w, died);
+}
+
+lode_status lode_walk_next (lode_walk *w, lode_slice *key,
+                            lode_value *value) {
+  bool died;
+  lode_status st;
+  do {
+    if (lode_unlikely(w->store == NULL))
+      return LODE_CLOSED;
+    if (lode_unlikely(w->at >= w->page.size)) {
+      st = fill(w);
+      if (st != LODE_OK)
+        return st;
+      if (w->page.size == 0) {
+        pin_end(w);
+        return LODE_ABSENT;
+      }
+    }
+    st = take(w, key, value, &died);
+    w->left += died;
+  } while (lode_unlikely(died) && st == LODE_OK);
+  return st;
 }
 
 uint64_t lode_walk_expires (const lode_walk *w) { return w->expires; }
@@ -256,6 +283,7 @@ static lode_status coll_next (lode_walk *w, const scan_key **key,
   entry->value = s->opened.value;
   entry->expires = s->opened.flags & RECORD_LIFE
                    ? record_deadline(&s->opened) : LODE_NEVER;
+  entry->asks = (s->opened.flags & RECORD_ASKS) != 0;
   return LODE_OK;
 }
 
@@ -393,6 +421,7 @@ static lode_status keys_next (lode_walk *w, const scan_key **key,
   lode_status st = o->coll->timed ? scan_live(s) : scan_next(s);
   *key = &s->key;
   entry->expires = LODE_NEVER;
+  entry->asks = false;
   entry->value.codec = LODE_NOTHING;
   entry->value.data = s->key.stored.data == s->key.whole.data
                       ? slice_of(NULL, 0) : s->key.stored;

@@ -13,6 +13,7 @@
 typedef struct walk_entry { /* what a source gives beside the key */
   lode_value value;
   uint64_t expires;        /* LODE_NEVER: it has no deadline */
+  bool asks;               /* which a policy may still move */
 } walk_entry;
 
 typedef struct walk_source { /* where the entries of a walk come from */

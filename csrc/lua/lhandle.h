@@ -23,6 +23,7 @@ typedef enum lkind {
 } lkind;
 
 typedef struct lguard lguard; /* lguard.h */
+typedef struct lcall lcall;   /* lhooks.c */
 
 #define LSTORE_DEPTH 8 /* callbacks of a store that may run, nested */
 
@@ -32,6 +33,7 @@ typedef struct lstore {
   lode_buffer key, value;  /* scratch, so that a call allocates nothing */
   lguard *guard;           /* the innermost call that holds the lock */
   unsigned depth;          /* callbacks of lhooks.h that are running */
+  lcall *call;             /* the one that begins */
   lua_State *threads[LSTORE_DEPTH + 1]; /* they run on these; null: none
                               made yet; kept by the user value */
 } lstore;

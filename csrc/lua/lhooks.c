@@ -20,26 +20,27 @@ enum { BOX_ERROR = 1, BOX_KEPT }; /* what was raised, and whether it was */
 static const char colls_key = 'c'; /* their addresses are the registry's */
 static const char box_key = 'b';
 
-typedef struct call { /* of one function */
-  void (*body) (lua_State *L, struct call *c);
+struct lcall { /* of one function */
+  void (*body) (lua_State *L, lcall *c);
   lcoll *coll;         /* null: the store's own */
   const lode_entry *entry;
   lode_buffer text;    /* for decoding */
   bool gone;           /* the dict or set was collected */
   uint64_t time;       /* answers, */
   double rank;         /* for whom they are */
-} call;
+};
 
-/* The stack of a body, the last four only where there is an entry. */
-enum { STORE = 1, CALL, SELF, KEY, VALUE, ENTRY };
+/* The stack of a body, all but the store only where there is an entry. */
+enum { STORE = 1, SELF, KEY, VALUE, ENTRY };
 
 /* {==================================================================
 ** Calling
 ** =================================================================== */
 
-/* [-2, +0, e] Runs a call, on the store's own thread. */
+/* [-1, +0, e] Runs the call of the store, on a thread of its own. */
 static int run (lua_State *L) {
-  call *c = lua_touserdata(L, CALL);
+  const lstore *s = lua_touserdata(L, STORE);
+  lcall *c = s->call;
   if (c->coll != NULL) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &colls_key);
     c->gone = lua_rawgetp(L, -1, c->coll) == LUA_TNIL;
@@ -51,7 +52,7 @@ static int run (lua_State *L) {
 }
 
 /* [-0, +0, v] */
-static void refuse_depth (lua_State *L, call *c) {
+static void refuse_depth (lua_State *L, lcall *c) {
   (void)c;
   lhandle_raise(L, STORE, 0, LODE_REENTRY, "callbacks are nested too deeply: "
                 "each of %d has made a call that needs another",
@@ -66,7 +67,7 @@ static void keep_error (lua_State *L) {
 }
 
 /* Runs a call on a thread, the store's scratch put aside. */
-static bool run_aside (lstore *s, lua_State *L, call *c) {
+static bool run_aside (lstore *s, lua_State *L, lcall *c) {
   static const lode_buffer none = { NULL, 0, 0 };
   lode_buffer key = s->key, value = s->value;
   lguard *guard = s->guard;
@@ -74,10 +75,10 @@ static bool run_aside (lstore *s, lua_State *L, call *c) {
   s->key = s->value = none;
   s->guard = NULL;
   s->depth++;
+  s->call = c;
   lua_pushvalue(L, THREAD_RUN);
   lua_pushvalue(L, THREAD_STORE);
-  lua_pushlightuserdata(L, c);
-  rc = lua_pcall(L, 2, 0, 0);
+  rc = lua_pcall(L, 1, 0, 0);
   if (rc != LUA_OK) keep_error(L);
   s->depth--;
   s->guard = guard;
@@ -90,7 +91,7 @@ static bool run_aside (lstore *s, lua_State *L, call *c) {
 }
 
 /* Makes a call. CALLBACK: it failed, or there is nothing to call. */
-static lode_status make (lstore *s, call *c) {
+static lode_status make (lstore *s, lcall *c) {
   lua_State *L;
   if (s->depth > LSTORE_DEPTH) return LODE_CALLBACK;
   if (s->depth == LSTORE_DEPTH) c->body = refuse_depth;
@@ -100,7 +101,7 @@ static lode_status make (lstore *s, call *c) {
 
 /* The same for the dict or set `data`, by its option `asked`. */
 static lode_status make_about (void *data, const lode_entry *e,
-                               const char *asked, call *c) {
+                               const char *asked, lcall *c) {
   c->coll = data;
   c->coll->asked = asked;
   c->entry = e;
@@ -133,13 +134,13 @@ bool lhooks_take_error (lua_State *L) {
 ** =================================================================== */
 
 /* [-0, +1, v] Pushes the key, decoded. */
-static void push_key (lua_State *L, call *c) {
+static void push_key (lua_State *L, lcall *c) {
   lkey_push(L, SELF, c->coll, c->entry->key, &c->text);
   lkey_decode(L, SELF, c->coll);
 }
 
 /* [-0, +1, v] Pushes the value, decoded; of a set's member: true. */
-static void push_value (lua_State *L, call *c) {
+static void push_value (lua_State *L, lcall *c) {
   if (lhandle_of_kind(c->coll, LKIND_SET)) lua_pushboolean(L, true);
   else {
     lentry_push_plain(L, SELF, &c->entry->value);
@@ -163,7 +164,7 @@ static void set_number (lua_State *L, const char *name, uint64_t n) {
 ** [-0, +3, v] Pushes key, value, and the table of the entry. `timed`: its
 ** times are kept, whatever they are; they may be 0 by a clock of the user's.
 */
-static void push_entry (lua_State *L, call *c, bool timed) {
+static void push_entry (lua_State *L, lcall *c, bool timed) {
   const lode_entry *e = c->entry;
   push_key(L, c);
   push_value(L, c);
@@ -187,7 +188,7 @@ static void push_entry (lua_State *L, call *c, bool timed) {
 static const char *push_answer (lua_State *L, int i) {
   if (lua_type(L, i) != LUA_TNUMBER)
     return lua_pushfstring(L, "a %s", luaL_typename(L, i));
-  if (isnan(lua_tonumber(L, i))) return lua_pushliteral(L, "NaN");
+  if (isnan(lua_tonumber(L, i))) return lua_pushfstring(L, "NaN");
   lua_pushvalue(L, i);
   return lua_tostring(L, -1);
 }
@@ -205,7 +206,7 @@ static uint64_t ms_of (lua_Number seconds) {
 }
 
 /* [-0, +4, e] */
-static void ask_expire (lua_State *L, call *c) {
+static void ask_expire (lua_State *L, lcall *c) {
   enum { ANSWER = ENTRY + 1 };
   push_entry(L, c, true);
   lhandle_slot(L, SELF, COLL_EXPIRE);
@@ -229,14 +230,14 @@ static void ask_expire (lua_State *L, call *c) {
 /* lode_hooks.deadline */
 static lode_status deadline (void *data, const lode_entry *e,
                              uint64_t *expires) {
-  call c = { .body = ask_expire };
+  lcall c = { .body = ask_expire };
   lode_status status = make_about(data, e, "expire", &c);
   if (status == LODE_OK) *expires = c.time;
   return status;
 }
 
 /* [-0, +4, e] */
-static void ask_evict (lua_State *L, call *c) {
+static void ask_evict (lua_State *L, lcall *c) {
   enum { ANSWER = ENTRY + 1 };
   push_entry(L, c, true);
   lhandle_slot(L, SELF, COLL_EVICT);
@@ -252,15 +253,15 @@ static void ask_evict (lua_State *L, call *c) {
 
 /* lode_hooks.rank */
 static lode_status rank (void *data, const lode_entry *e, double *rank) {
-  call c = { .body = ask_evict };
+  lcall c = { .body = ask_evict };
   lode_status status = make_about(data, e, "evict", &c);
   if (status == LODE_OK) *rank = c.rank;
   return status;
 }
 
 /* [-0, +1, e] */
-static void ask_clock (lua_State *L, call *c) {
-  enum { ANSWER = CALL + 1 };
+static void ask_clock (lua_State *L, lcall *c) {
+  enum { ANSWER = STORE + 1 };
   lua_Number now;
   lhandle_slot(L, STORE, STORE_CLOCK);
   lua_call(L, 0, 1);
@@ -276,7 +277,7 @@ static void ask_clock (lua_State *L, call *c) {
 
 /* lode_options.clock */
 static uint64_t ask_time (void *data) {
-  call c = { .body = ask_clock };
+  lcall c = { .body = ask_clock };
   return make(data, &c) == LODE_OK ? c.time : LODE_NEVER;
 }
 
@@ -295,7 +296,7 @@ static bool keeps_times (const lcoll *c) {
 }
 
 /* [-0, +3, e] */
-static void tell_removed (lua_State *L, call *c) {
+static void tell_removed (lua_State *L, lcall *c) {
   push_entry(L, c, keeps_times(c->coll));
   lua_pushstring(L, c->entry->evicted ? "evicted" : "expired");
   lua_setfield(L, ENTRY, "reason");
@@ -306,7 +307,7 @@ static void tell_removed (lua_State *L, call *c) {
 
 /* lode_hooks.removed */
 static lode_status removed (void *data, const lode_entry *e) {
-  call c = { .body = tell_removed };
+  lcall c = { .body = tell_removed };
   return make_about(data, e, "on_expire", &c);
 }
 
@@ -327,24 +328,26 @@ static void push_text (lua_State *L, int i) {
 
 /* [-3, +1, v] */
 static int decode_key (lua_State *L) {
-  push_key(L, lua_touserdata(L, CALL));
+  push_key(L, lua_touserdata(L, KEY));
   return 1;
 }
 
 /* [-0, +1, m] Pushes the key; nil when it can't be decoded. */
-static void push_key_if (lua_State *L) {
+static void push_key_if (lua_State *L, lcall *c) {
   lua_pushcfunction(L, decode_key);
-  for (int i = STORE; i <= SELF; i++) lua_pushvalue(L, i);
+  lua_pushvalue(L, STORE);
+  lua_pushvalue(L, SELF);
+  lua_pushlightuserdata(L, c);
   if (lua_pcall(L, 3, 1, 0) == LUA_OK) return;
   lua_pop(L, 1);
   lua_pushnil(L);
 }
 
 /* [-0, +n, v] Logs the error of a sweep, with its entry. */
-static void log_failure (lua_State *L, call *c) {
-  enum { ERROR = KEY, FOR, NAME, MESSAGE };
+static void log_failure (lua_State *L, lcall *c) {
+  enum { ERROR = SELF + 1, FOR, NAME, MESSAGE };
   if (!lhooks_take_error(L)) return;
-  push_key_if(L);
+  push_key_if(L, c);
   lhandle_slot(L, SELF, COLL_NAME);
   lerror_push_key(L, FOR);
   push_text(L, ERROR);
@@ -371,7 +374,7 @@ static void failed (void *data, const lode_entry *e) {
   lcoll *coll = data;
   lode_buffer key = { NULL, 0, 0 };
   lode_entry copy = *e;
-  call c = { .body = log_failure };
+  lcall c = { .body = log_failure };
   if (lode_buffer_add(&key, e->key.data, e->key.size) == LODE_OK) {
     copy.key.data = key.data;
     (void)make_about(coll, &copy, coll->asked, &c);

@@ -18,6 +18,50 @@ static bool value_is (lode_value v, lode_value other) {
 }
 
 /* {==================================================================
+** Plain records: without parts
+** =================================================================== */
+
+static size_t plain_size (lode_value v) { return record_size(v, NULL); }
+
+static void plain_write (unsigned char *out, const record_check *c,
+                         lode_slice whole, lode_value v) {
+  record_write(out, c, whole, v, NULL);
+}
+
+static lode_status plain_read (const record_check *c, lode_slice whole,
+                               lode_slice bytes, lode_value *v) {
+  record r;
+  lode_status status = record_read(c, whole, bytes, &r);
+  if (status == LODE_OK) *v = r.value;
+  return status;
+}
+
+static lode_status find_plain (const record_check *c, lode_slice bucket,
+                               lode_slice whole, lode_value *v) {
+  record r;
+  lode_status status = bucket_find(c, bucket, whole, &r);
+  if (status == LODE_OK) *v = r.value;
+  return status;
+}
+
+/* As bucket_change; a `whole` or value too long to be read stays unread. */
+static lode_status change_plain (lode_buffer *out, lode_slice bucket,
+                                 const record_check *c, lode_slice whole,
+                                 const lode_value *v, int *change) {
+  static unsigned char bytes[1 << 17];
+  lode_slice record = { NULL, 0 };
+  if (v != NULL) {
+    record = slice_of(bytes, plain_size(*v));
+    if (record.size <= sizeof bytes && whole.size <= LODE_KEY_MAX &&
+        whole.size > 0)
+      plain_write(bytes, c, whole, *v);
+  }
+  return bucket_change(out, bucket, c, whole, record, change);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
 ** Records
 ** =================================================================== */
 
@@ -25,15 +69,15 @@ static void drawn (void) {
   unsigned char out[32];
   record_check other = record_check_of(0x01020304, true);
   lode_value v = value(test_text("Lovelace"), LODE_BYTES);
-  record_write(out, &seven, test_text("\x07" "ada"), v);
-  expect(test_is_hex(slice_of(out, record_size(v)),
+  plain_write(out, &seven, test_text("\x07" "ada"), v);
+  expect(test_is_hex(slice_of(out, plain_size(v)),
                      "01 6c812d64 4c6f76656c616365"));
   v = value(test_text("\x81\xa1n*"), LODE_MSGPACK);
-  record_write(out, &seven, test_text("\x07" "ada"), v);
-  expect(test_is_hex(slice_of(out, record_size(v)), "02 ad35fb97 81a16e2a"));
+  plain_write(out, &seven, test_text("\x07" "ada"), v);
+  expect(test_is_hex(slice_of(out, plain_size(v)), "02 ad35fb97 81a16e2a"));
   v = value(slice_of(NULL, 0), LODE_NOTHING);
-  record_write(out, &other, test_text("\x03"), v);
-  expect(test_is_hex(slice_of(out, record_size(v)), "00 2794161c"));
+  plain_write(out, &other, test_text("\x03"), v);
+  expect(test_is_hex(slice_of(out, plain_size(v)), "00 2794161c"));
 }
 
 static void round_trips (void) {
@@ -46,10 +90,10 @@ static void round_trips (void) {
     for (codec = LODE_NOTHING; codec <= LODE_SERIALIZED; codec++) {
       lode_value v = value(slice_of(data, sizes[i]), (lode_codec)codec), got;
       lode_slice whole = slice_of(data, 20 + sizes[i] % 50);
-      record_write(out, &seven, whole, v);
-      expect(record_read(&seven, whole, slice_of(out, record_size(v)), &got)
+      plain_write(out, &seven, whole, v);
+      expect(plain_read(&seven, whole, slice_of(out, plain_size(v)), &got)
              == LODE_OK && value_is(v, got));
-      expect(record_read(&trusting, whole, slice_of(out, record_size(v)),
+      expect(plain_read(&trusting, whole, slice_of(out, plain_size(v)),
                          &got) == LODE_OK && value_is(v, got));
     }
   }
@@ -60,28 +104,66 @@ static void damage (void) {
   unsigned char out[64];
   lode_slice whole = test_text("\x07" "ada");
   lode_value v = value(test_text("Lovelace, 1815"), LODE_BYTES), got = v;
-  lode_slice record = slice_of(out, record_size(v));
+  lode_slice record = slice_of(out, plain_size(v));
   size_t i;
-  record_write(out, &seven, whole, v);
+  plain_write(out, &seven, whole, v);
   for (i = 0; i < record.size * 8; i++) {
     out[i / 8] ^= (unsigned char)(1u << i % 8);
-    expect(record_read(&seven, whole, record, &got) == LODE_CORRUPT);
+    expect(plain_read(&seven, whole, record, &got) == LODE_CORRUPT);
     out[i / 8] ^= (unsigned char)(1u << i % 8);
   }
   for (i = 0; i < record.size; i++) {
     lode_slice cut = test_exact_copy(slice_of(out, i));
-    expect(record_read(&seven, whole, cut, &got) == LODE_CORRUPT);
+    expect(plain_read(&seven, whole, cut, &got) == LODE_CORRUPT);
     if (i < RECORD_OVERHEAD)
-      expect(record_read(&trusting, whole, cut, &got) == LODE_CORRUPT);
+      expect(plain_read(&trusting, whole, cut, &got) == LODE_CORRUPT);
     test_free_copy(cut);
   }
-  expect(record_read(&eight, whole, record, &got) == LODE_CORRUPT);
-  expect(record_read(&seven, test_text("\x07" "adb"), record, &got) ==
+  expect(plain_read(&eight, whole, record, &got) == LODE_CORRUPT);
+  expect(plain_read(&seven, test_text("\x07" "adb"), record, &got) ==
          LODE_CORRUPT);
-  expect(record_read(&seven, test_text("\x07" "ad"), record, &got) ==
+  expect(plain_read(&seven, test_text("\x07" "ad"), record, &got) ==
          LODE_CORRUPT);
   expect(value_is(got, v)); /* as it was */
-  expect(record_read(&seven, whole, record, &got) == LODE_OK);
+  expect(plain_read(&seven, whole, record, &got) == LODE_OK);
+}
+
+/* Parts of every combination come back, and no byte of them is unchecked. */
+static void parts (void) {
+  static const unsigned flags[] = { RECORD_FETCHED, RECORD_LIFE,
+    RECORD_TIMES, RECORD_ASKS, RECORD_RANK, RECORD_HIDDEN };
+  unsigned char out[RECORD_OVERHEAD + RECORD_PARTS_MAX + 8];
+  lode_value v = value(test_text("value"), LODE_BYTES);
+  lode_slice whole = test_text("\x07" "ada");
+  for (unsigned set = 0; set < 64; set++) {
+    record_parts x = { 0, 3, 2000, 1000, 4, 5, 6, 7, 8, 9, 10 }, y;
+    lode_slice bytes;
+    bool bad;
+    record r;
+    for (unsigned i = 0; i < LENGTH(flags); i++)
+      if (set >> i & 1) x.flags |= flags[i];
+    bad = (x.flags & (RECORD_ASKS | RECORD_HIDDEN)) &&
+          !(x.flags & RECORD_LIFE);
+    bytes = slice_of(out, record_size(v, &x));
+    record_write(out, &seven, whole, v, &x);
+    expect(record_read(&seven, whole, bytes, &r) ==
+           (bad ? LODE_CORRUPT : LODE_OK));
+    if (bad) continue;
+    expect(value_is(r.value, v) && r.flags == x.flags);
+    record_read_parts(&r, &y);
+    if (x.flags & RECORD_LIFE)
+      expect(y.era == 3 && y.deadline == 2000 && y.call == 1000 &&
+             record_deadline(&r) == 2000 && record_era(&r) == 3);
+    if (x.flags & RECORD_TIMES)
+      expect(y.ctime == 4 && y.mtime == 5 && y.atime == 6 && y.hits == 7);
+    if (x.flags & RECORD_RANK) expect(y.rank == 8);
+    if (x.flags & RECORD_FETCHED) expect(y.stale == 9 && y.cost == 10);
+    for (size_t i = 0; i < bytes.size; i++) {
+      out[i] ^= 0x10;
+      expect(record_read(&seven, whole, bytes, &r) == LODE_CORRUPT);
+      out[i] ^= 0x10;
+    }
+  }
 }
 
 /* What a later version may write is refused, checksum or not. */
@@ -91,7 +173,7 @@ static void unknown_heads (void) {
   unsigned head;
   for (head = LODE_SERIALIZED + 1; head < 256; head++) {
     out[0] = (unsigned char)head;
-    expect(record_read(&trusting, test_text("k"), slice_of(out, sizeof out),
+    expect(plain_read(&trusting, test_text("k"), slice_of(out, sizeof out),
                        &got) == LODE_CORRUPT);
   }
 }
@@ -108,7 +190,7 @@ static int change (lode_buffer *bucket, const char *whole,
   lode_buffer out = no_buffer;
   lode_value v = value(test_text(text ? text : ""), LODE_BYTES);
   int n = 99;
-  expect(bucket_change(&out, slice_of_buffer(bucket), &seven,
+  expect(change_plain(&out, slice_of_buffer(bucket), &seven,
                        test_text(whole), text ? &v : NULL, &n) == LODE_OK);
   lode_buffer_free(bucket);
   *bucket = out;
@@ -118,7 +200,7 @@ static int change (lode_buffer *bucket, const char *whole,
 static bool holds (const lode_buffer *bucket, const char *whole,
                    const char *text) {
   lode_value got;
-  lode_status status = bucket_find(&seven, slice_of_buffer(bucket),
+  lode_status status = find_plain(&seven, slice_of_buffer(bucket),
                                    test_text(whole), &got);
   if (text == NULL) return status == LODE_ABSENT;
   return status == LODE_OK && slice_equal(got.data, test_text(text));
@@ -204,14 +286,14 @@ static void bucket_damage (void) {
     int n;
     b.data[i / 8] ^= bit;
     copy = test_exact_copy(slice_of_buffer(&b));
-    status = bucket_find(&seven, copy, one, &got);
+    status = find_plain(&seven, copy, one, &got);
     expect(status == (i / 8 < first ? LODE_CORRUPT : LODE_OK));
     if (status == LODE_OK) expect(slice_equal(got.data, test_text("first")));
-    expect(bucket_find(&seven, copy, two, &got) == LODE_CORRUPT);
-    expect(bucket_change(&out, copy, &seven, one, &v, &n) == LODE_CORRUPT);
-    expect(bucket_change(&out, copy, &seven, two, NULL, &n) ==
+    expect(find_plain(&seven, copy, two, &got) == LODE_CORRUPT);
+    expect(change_plain(&out, copy, &seven, one, &v, &n) == LODE_CORRUPT);
+    expect(change_plain(&out, copy, &seven, two, NULL, &n) ==
            LODE_CORRUPT);
-    bucket_find(&trusting, copy, two, &got); /* must only stay in bounds */
+    find_plain(&trusting, copy, two, &got); /* must only stay in bounds */
     test_free_copy(copy);
     b.data[i / 8] ^= bit;
   }
@@ -227,11 +309,11 @@ static void bucket_cut (void) {
   for (i = 0; i < b.size; i++) {
     lode_slice copy = test_exact_copy(slice_of(b.data, i));
     lode_value got;
-    lode_status status = bucket_find(&seven, copy, last, &got);
+    lode_status status = find_plain(&seven, copy, last, &got);
     int n;
     expect(status == LODE_ABSENT || status == LODE_CORRUPT);
     absent += status == LODE_ABSENT;
-    expect(bucket_change(&out, copy, &seven, last, NULL, &n) ==
+    expect(change_plain(&out, copy, &seven, last, NULL, &n) ==
            (status == LODE_ABSENT ? LODE_OK : LODE_CORRUPT));
     test_free_copy(copy);
   }
@@ -258,11 +340,11 @@ static void bucket_hostile (void) {
       expect(entry.record.data + entry.record.size <= copy.data + size);
       expect(rest.size < size);
     }
-    bucket_find(&seven, copy, test_text("k"), &got);
-    bucket_find(&trusting, copy, test_text("\x02"), &got);
-    bucket_change(&out, copy, &seven, test_text("k"), &v, &n);
-    bucket_change(&out, copy, &trusting, test_text("\x02"), &v, &n);
-    bucket_change(&out, copy, &trusting, test_text("\x02"), NULL, &n);
+    find_plain(&seven, copy, test_text("k"), &got);
+    find_plain(&trusting, copy, test_text("\x02"), &got);
+    change_plain(&out, copy, &seven, test_text("k"), &v, &n);
+    change_plain(&out, copy, &trusting, test_text("\x02"), &v, &n);
+    change_plain(&out, copy, &trusting, test_text("\x02"), NULL, &n);
     test_free_copy(copy);
     lode_buffer_free(&out);
   }
@@ -298,12 +380,12 @@ static void bucket_unsorted (void) {
   change(&b, "b", "2");
   lode_buffer_add(&both, b.data, b.size);
   lode_buffer_add(&both, a.data, a.size);
-  expect(bucket_find(&trusting, slice_of_buffer(&both), test_text("c"),
+  expect(find_plain(&trusting, slice_of_buffer(&both), test_text("c"),
                      &got) == LODE_CORRUPT);
   both.size = 0;
   lode_buffer_add(&both, a.data, a.size);
   lode_buffer_add(&both, a.data, a.size);
-  expect(bucket_find(&trusting, slice_of_buffer(&both), test_text("c"),
+  expect(find_plain(&trusting, slice_of_buffer(&both), test_text("c"),
                      &got) == LODE_CORRUPT);
   lode_buffer_free(&a);
   lode_buffer_free(&b);
@@ -315,19 +397,19 @@ static void bucket_refusals (void) {
   lode_slice none = slice_of(NULL, 0), k = test_text("k");
   lode_value v = value(test_text("v"), LODE_BYTES);
   int n = 99;
-  expect(bucket_change(&out, none, &seven, none, &v, &n) == LODE_BAD_KEY);
-  expect(bucket_change(&out, none, &seven,
+  expect(change_plain(&out, none, &seven, none, &v, &n) == LODE_BAD_KEY);
+  expect(change_plain(&out, none, &seven,
                        slice_of(k.data, LODE_KEY_MAX + 1), &v, &n) ==
          LODE_BAD_KEY); /* never read: refused by its size */
 #if SIZE_MAX > UINT32_MAX
   v.data.size = (size_t)UINT32_MAX - RECORD_OVERHEAD + 1;
-  expect(bucket_change(&out, none, &seven, k, &v, &n) == LODE_BAD_VALUE);
-  v.data.size = SIZE_MAX;
-  expect(bucket_change(&out, none, &seven, k, &v, &n) == LODE_BAD_VALUE);
+  expect(change_plain(&out, none, &seven, k, &v, &n) == LODE_BAD_VALUE);
+  v.data.size = SIZE_MAX - RECORD_OVERHEAD;
+  expect(change_plain(&out, none, &seven, k, &v, &n) == LODE_BAD_VALUE);
   v.data.size = 1;
 #endif
   lode_test_fail_allocation(1);
-  expect(bucket_change(&out, none, &seven, k, &v, &n) == LODE_NO_MEMORY);
+  expect(change_plain(&out, none, &seven, k, &v, &n) == LODE_NO_MEMORY);
   expect(n == 99);
   lode_buffer_free(&out);
 }
@@ -341,6 +423,7 @@ int main (void) {
   test_group("records as they are drawn", drawn);
   test_group("records read back", round_trips);
   test_group("a damaged record is found out", damage);
+  test_group("parts of all kinds", parts);
   test_group("unknown heads are refused", unknown_heads);
   test_group("a bucket, step by step", bucket_steps);
   test_group("a bucket against a model", bucket_model);
