@@ -16,7 +16,7 @@ local layers = [[
   access
   gate
   files
-  probe
+  probe  pages  pages_walk
   writer  claims
   kv  kv_env  kv_write
   catalog
@@ -32,13 +32,16 @@ local layers = [[
   coll  times  fetch
   scan
   walk
-  merge  pending  verify
+  merge  pending  verify  verify_catalog
   maintain
   store
 ]]
 
 -- One room, drawn over several files that share its header.
-local rooms = { kv_env = "kv", kv_write = "kv" }
+local rooms = {
+  kv_env = "kv", kv_write = "kv",
+  pages_walk = "pages", verify_catalog = "verify",
+}
 
 -- What the core may not call or name: it tells by its results, and ends no
 -- process. Writing into a buffer (snprintf) is no output.

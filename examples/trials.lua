@@ -23,8 +23,8 @@ end)
 
 local accounts = store:dict("accounts", {
   expire = rules,
-  on_expire = function (name, account)
-    account.ended = now
+  on_expire = function (name, account, entry)
+    account.ended = entry.expires
     archive[name] = account
   end,
 })

@@ -363,7 +363,7 @@ describe("early refreshing", function ()
   -- A dict with d.k, which took 30 ms at least; and at most `cost` s.
   local function costly ()
     local d = open():dict "d"
-    local began = luv and has_luv and luv.hrtime()
+    local began = has_luv and luv.hrtime()
     dict.fetch(d, "k", function ()
       os.execute "sleep 0.03"
       return "v"

@@ -446,12 +446,15 @@ describe("a negative result of fetch", function ()
   end)
 
   it("is kept where the dict has a ttl of its own", function ()
-    local d = open():dict("d", { ttl = LONG })
-    assert.is_nil(dict.fetch(d, "k", function () end, { negative = BRIEF }))
+    local now = 1000
+    local store = open { clock = function () return now end }
+    local d = store:dict("d", { ttl = 100 })
+    assert.is_nil(dict.fetch(d, "k", function () end, { negative = 10 }))
+    now = 1009.9
     assert.is_nil(dict.fetch(d, "k", never))
-    let_die()
+    now = 1010
     assert.are.equal(1, dict.fetch(d, "k", function () return 1 end))
-    assert.is_true(dict.ttl(d, "k") > LONG - 50)
+    assert.are.equal(100, dict.ttl(d, "k"))
   end)
 
   it("takes the place of a stale value", function ()
@@ -462,6 +465,66 @@ describe("a negative result of fetch", function ()
     let_die()
     assert.is_nil(dict.fetch(d, "k", function () end, options))
     assert.is_nil(dict.fetch(d, "k", never, options))
+  end)
+end)
+
+describe("fetch from a dict with a policy", function ()
+  helper.watch()
+
+  it("has the policy say when the value ends", function ()
+    local now = 1000
+    local store = open { clock = function () return now end }
+    local d = store:dict("d", { expire = function (e)
+      return e.value.ends
+    end })
+    local compute, count = counting({ ends = 1010 }, { ends = 2000 })
+    local options = { stale = 20 }
+    dict.fetch(d, "k", compute, options)
+    now = 1009
+    dict.fetch(d, "k", never)
+    now = 1011
+    assert.is_nil(d.k)
+    assert.are.same({ ends = 2000 }, dict.fetch(d, "k", compute, options))
+    assert.are.equal(2, count())
+    now = 2010
+    store:maintain()
+    store:snapshot(function ()
+      assert.are.same({ ends = 2000 }, dict.fetch(d, "k", never))
+    end)
+    now = 2021
+    assert.are.equal("none", dict.fetch(d, "k", function () return "none" end,
+      { ttl = 5 }))
+  end)
+
+  it("passes the error of the policy, and the key is free", function ()
+    local raised = { "mine" }
+    local d = open():dict("d", { expire = function (e)
+      if e.value == "bad" then error(raised) end
+    end })
+    local ok, e = pcall(dict.fetch, d, "k", function () return "bad" end)
+    assert.is_false(ok)
+    assert.are.equal(raised, e)
+    assert.is_nil(d.k)
+    assert.are.equal("good", dict.fetch(d, "k", function ()
+      return "good"
+    end))
+  end)
+
+  it("can't be computed by a policy", function ()
+    local store = open()
+    local other = store:dict "other"
+    other.there = 1
+    local failed
+    local d = store:dict("d", { expire = function (e)
+      assert.are.equal(1, dict.fetch(other, "there", never))
+      failed = fails("REENTRY", dict.fetch, other, e.key, never)
+    end })
+    assert.are.equal(("x"):rep(50), dict.fetch(d, "k", function ()
+      return ("x"):rep(50)
+    end))
+    assert.are.equal("k", failed.key)
+    assert.are.equal(("x"):rep(50), d.k)
+    assert.are.equal(1, dict.fetch(other, "k", function () return 1 end))
   end)
 end)
 

@@ -50,7 +50,8 @@ static record_key key_of_number (char kind, uint32_t number) {
 static record_key key_of_name (lode_slice name) {
   record_key k = key_of('n');
   lode_assert(name.size <= LODE_NAME_MAX);
-  memcpy(k.bytes + 1, name.data, name.size);
+  if (name.size > 0)
+    memcpy(k.bytes + 1, name.data, name.size);
   k.size = 1 + name.size;
   return k;
 }

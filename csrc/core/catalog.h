@@ -80,7 +80,7 @@ lode_status catalog_change (kv_txn *t, const catalog_entry *entry);
 lode_status catalog_extra (kv_txn *t, uint32_t number, int64_t *extra);
 lode_status catalog_set_extra (kv_txn *t, uint32_t number, int64_t extra);
 
-#define CATALOG_FLOORS 16
+#define CATALOG_FLOORS 64
 
 typedef struct catalog_eras {
   uint16_t era;

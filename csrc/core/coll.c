@@ -346,6 +346,7 @@ lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
   c = coll_new(s);
   if (c == NULL)
     return LODE_NO_MEMORY;
+  c->store = s; /* rearming uses it before it is one of the store's */
   if (options->hooks != NULL)
     c->hooks = *options->hooks;
   colls_reap(s);

@@ -144,14 +144,14 @@ lode_status handle_write (lode_store *s, bool *own) {
   if (s->readonly)
     return fail(&s->error, LODE_READONLY, "%s is open for reading only",
                 s->files.base);
-  if (s->snapshots > 0)
-    return fail(&s->error, LODE_READONLY, "%s: a snapshot is for reading; "
-                "write before or after it, or use a transaction",
-                s->files.base);
   if (s->asking > 0)
     return fail(&s->error, LODE_REENTRY, "%s: this function (a policy, evict "
                 "or the clock) was called to answer a question; it can read "
                 "the store, but not write to it", s->files.base);
+  if (s->snapshots > 0)
+    return fail(&s->error, LODE_READONLY, "%s: a snapshot is for reading; "
+                "write before or after it, or use a transaction",
+                s->files.base);
   if (s->guards > 0)
     return fail(&s->error, LODE_REENTRY, "%s: this function was called "
                 "while its entry is being changed, and can't write to the "

@@ -120,7 +120,7 @@ static lode_status build (lode_coll *c, lode_slice whole, lode_value value,
 
 lode_status item_put (lode_coll *c, lode_slice stored, lode_slice whole,
                       lode_value value, const record_parts *parts) {
-  lode_slice bytes;
+  lode_slice bytes = { NULL, 0 };
   lode_status st = build(c, whole, value, parts, &bytes);
   if (st != LODE_OK)
     return st;

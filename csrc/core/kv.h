@@ -68,6 +68,8 @@ lode_status kv_open (const files *f, const lode_options *options,
 /* Closes it with the last handle. */
 void kv_release (kv_env *env);
 
+/* The data file's descriptor, which stays LMDB's. */
+int kv_data (const kv_env *env);
 bool kv_readonly (const kv_env *env); /* the file can't be written at all */
 
 typedef struct kv_commits { /* LMDB's two meta pages, which take turns */

@@ -465,6 +465,12 @@ void kv_release (kv_env *env) {
 
 bool kv_readonly (const kv_env *env) { return env->readonly; }
 
+int kv_data (const kv_env *env) {
+  mdb_filehandle_t fd = -1;
+  mdb_env_get_fd(env->mdb, &fd);
+  return fd;
+}
+
 unsigned kv_collections (const kv_env *env) { return env->collections; }
 
 kv_db kv_catalog (const kv_env *env) { return env->catalog; }

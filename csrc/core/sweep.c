@@ -18,6 +18,7 @@ typedef struct waking { /* a call that is being answered */
   bool answered;        /* a record had this call */
   bool passed_over;     /* and it stays in the index */
   uint64_t removed;
+  uint64_t left;        /* records that may still be looked at */
 } waking;
 
 /* Forgets what was noted of an entry and merges it into `parts`. */
@@ -119,6 +120,9 @@ static lode_status wake (lode_coll *c, life_item *item, void *data) {
   if (!(item->parts.flags & RECORD_LIFE) || item->parts.call != w->call)
     return LODE_OK;
   w->answered = true;
+  if (w->left == 0) /* the rest of a bucket keeps the call */
+    return LODE_OK;
+  w->left--;
   st = answer(c, item, w);
   if (st == LODE_CALLBACK) {
     life_failed(c, item);
@@ -191,14 +195,14 @@ static lode_status answer_calls (lode_coll *c, uint64_t most, uint64_t until,
   due_call call;
   lode_status st = LODE_OK;
   *more = false;
-  for (uint64_t n = 0; st == LODE_OK; n++) {
+  for (w->left = most; st == LODE_OK;) {
     st = next_call(c, &c->store->write, slice_of_buffer(&c->sweep), &call);
     if (st == LODE_ABSENT ||
         (st == LODE_OK && get_u64(call.key.data) > until)) {
       c->sweep.size = 0; /* the next one begins at the front */
       return LODE_OK;
     }
-    *more = st == LODE_OK && n == most;
+    *more = st == LODE_OK && w->left == 0;
     if (*more)
       return LODE_OK;
     if (st == LODE_OK)
@@ -211,7 +215,7 @@ lode_status sweep_coll (lode_coll *c, uint64_t most, uint64_t *removed,
                         bool *more) {
   lode_store *s = c->store;
   bool lenient = s->write.lenient;
-  waking w = { 0, 0, false, false, 0 };
+  waking w = { 0, 0, false, false, 0, 0 };
   uint64_t until;
   lode_status st;
   *more = false;

@@ -2,7 +2,8 @@
 ** lcache.c - see lcache.h.
 **
 ** The values stand in two tables, by their Lua keys, which are upvalues of
-** the dict's __index. When the newer one is full it becomes the older one,
+** the dict's __index (of the one in C, which stands in COLL_INDEX, as
+** lode.jit may have put another before it). When the newer one is full it becomes the older one,
 ** and what that had is let go: so a hit never changes anything, and as many
 ** keys as the dict may keep are all hits, however they are read.
 **
@@ -15,7 +16,9 @@
 #include "lentry.h"
 #include "lkey.h"
 
-enum { NEWER = 1, OLDER }; /* upvalues of __index */
+enum { NEWER = 1, OLDER, SHOWN }; /* upvalues of __index; the last one is
+                                     a table that has the two for lode.jit,
+                                     or nil */
 
 static const char absent = 0; /* its address stands for "no such entry" */
 
@@ -82,6 +85,14 @@ static void turn (lua_State *L, lcoll *c, int index, bool keep) {
     lua_pop(L, 1);
     lua_pushnil(L);
   }
+  lua_getupvalue(L, index, SHOWN);
+  if (lua_istable(L, -1)) {
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, OLDER);
+    lua_pushvalue(L, -3);
+    lua_rawseti(L, -2, NEWER);
+  }
+  lua_pop(L, 1);
   lua_setupvalue(L, index, OLDER);
   lua_setupvalue(L, index, NEWER);
 }
@@ -186,23 +197,72 @@ static int cache__index (lua_State *L) {
   return 1;
 }
 
-void lcache_begin (lua_State *L, int self) {
-  int copy = lua_gettop(L) + 2;
-  if (((lcoll *)lua_touserdata(L, self))->cache == 0) return;
-  luaL_checkstack(L, 8, NULL);
-  lua_getmetatable(L, self);
+/*
+** Whether what the dict has kept is true; lode.jit calls it where nothing
+** may call Lua, such as the clock of a store.
+*/
+static bool is_true (const void *dict) {
+  const lcoll *c = dict;
+  return lhandle_is_open(c) && c->valid.expires == LODE_NEVER &&
+         lode_is_valid(c->owner->store, &c->valid);
+}
+
+/*
+** [-0, +1, m] Pushes what is to be the __index in place of the one in C at
+** `index`: lode.jit's where there is a compiler, or else the same.
+*/
+static void push_index (lua_State *L, int index) {
+  bool (*ready) (const void *) = is_true;
+  int base = lua_gettop(L);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lode.jit");
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_istable(L, -1) &&
+      lua_getfield(L, -1, "index") == LUA_TFUNCTION) {
+    lua_pushvalue(L, index);
+    lua_newtable(L);
+    lua_getupvalue(L, index, NEWER);
+    lua_rawseti(L, -2, NEWER);
+    lua_pushvalue(L, -1);
+    lua_setupvalue(L, index, SHOWN);
+    lua_pushlstring(L, (const char *)&ready, sizeof(ready));
+    lua_pushlightuserdata(L, (void *)&absent);
+    lua_call(L, 4, 1);
+    lua_replace(L, base + 1);
+  }
+  else {
+    lua_settop(L, base);
+    lua_pushvalue(L, index);
+  }
+  lua_settop(L, base + 1);
+}
+
+/* [-0, +1, m] Pushes a copy of the metatable of the value at `i`. */
+static void copy_metatable (lua_State *L, int i) {
+  int copy = lua_gettop(L) + 1;
   lua_newtable(L);
-  for (lua_pushnil(L); lua_next(L, copy - 1) != 0;) {
+  lua_getmetatable(L, i);
+  for (lua_pushnil(L); lua_next(L, copy + 1) != 0;) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, copy);
   }
+  lua_settop(L, copy);
+}
+
+void lcache_begin (lua_State *L, int self) {
+  int index = lua_gettop(L) + 1;
+  const lcoll *c = lua_touserdata(L, self);
+  if (c->cache == 0) return;
+  luaL_checkstack(L, 12, NULL);
   lua_newtable(L);
   lua_pushnil(L);
-  lua_pushcclosure(L, cache__index, 2);
-  lua_pushvalue(L, -1);
+  lua_pushnil(L);
+  lua_pushcclosure(L, cache__index, SHOWN);
+  lua_pushvalue(L, index);
   lhandle_set_slot(L, self, COLL_INDEX);
-  lua_setfield(L, copy, "__index");
+  copy_metatable(L, self);
+  push_index(L, index);
+  lua_setfield(L, -2, "__index");
   lua_setmetatable(L, self);
-  lua_settop(L, copy - 2);
+  lua_settop(L, index - 1);
 }

@@ -158,6 +158,7 @@ static void open_coll (lua_State *L, int self, lode_kind kind,
   }
   options->hooks = lhooks_coll(L, self, &hooks) ? &hooks : NULL;
   open_as(L, self, kind, name, options);
+  options->hooks = NULL; /* the core has copied them */
   lcache_begin(L, self);
 }
 

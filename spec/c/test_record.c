@@ -91,6 +91,7 @@ static void round_trips (void) {
       lode_value v = value(slice_of(data, sizes[i]), (lode_codec)codec), got;
       lode_slice whole = slice_of(data, 20 + sizes[i] % 50);
       plain_write(out, &seven, whole, v);
+      expect(plain_size(v) == sizes[i] + 5);
       expect(plain_read(&seven, whole, slice_of(out, plain_size(v)), &got)
              == LODE_OK && value_is(v, got));
       expect(plain_read(&trusting, whole, slice_of(out, plain_size(v)),
@@ -166,8 +167,140 @@ static void parts (void) {
   }
 }
 
-/* What a later version may write is refused, checksum or not. */
-static void unknown_heads (void) {
+#define PARTS (0xFF & ~RECORD_CODEC)
+
+/* Flags that a record may have. */
+static bool sound_flags (unsigned flags) {
+  return (flags & RECORD_LIFE) ||
+         !(flags & (RECORD_ASKS | RECORD_HIDDEN));
+}
+
+/* Bytes of the parts, as the drawing in record.h has them. */
+static size_t drawn_size (unsigned flags) {
+  return (flags & RECORD_LIFE ? 2 + 6 + 8 : 0) +
+         (flags & RECORD_TIMES ? 8 + 8 + 8 + 4 : 0) +
+         (flags & RECORD_RANK ? 8 : 0) + (flags & RECORD_FETCHED ? 4 + 4 : 0);
+}
+
+/* Random parts; those that the flags leave out are zero. */
+static record_parts some_parts (unsigned flags) {
+  record_parts p;
+  memset(&p, 0, sizeof p);
+  p.flags = flags;
+  if (flags & RECORD_LIFE) {
+    p.era = (uint16_t)test_random();
+    p.deadline = test_below(4) ? test_random() >> 16 : RECORD_TIME_MAX;
+    p.call = test_below(2) ? p.deadline : p.deadline / 2;
+  }
+  if (flags & RECORD_TIMES) {
+    p.ctime = test_random();
+    p.mtime = test_random();
+    p.atime = test_random();
+    p.hits = (uint32_t)test_random();
+  }
+  if (flags & RECORD_RANK)
+    p.rank = test_random();
+  if (flags & RECORD_FETCHED) {
+    p.stale = (uint32_t)test_random();
+    p.cost = (uint32_t)test_random();
+  }
+  return p;
+}
+
+static void parts_drawn (void) {
+  unsigned char out[128];
+  lode_value v = value(test_text("!"), LODE_BYTES);
+  record_parts p = { .flags = RECORD_LIFE | RECORD_TIMES | RECORD_RANK |
+                              RECORD_FETCHED | RECORD_ASKS,
+                     .era = 0x0102, .deadline = 0x030405060708,
+                     .call = 0x11, .ctime = 0x12, .mtime = 0x13,
+                     .atime = 0x14, .hits = 0x15, .rank = 0x16,
+                     .stale = 0x17, .cost = 0x18 };
+  size_t size = record_size(v, &p);
+  record_write(out, &seven, test_text("k"), v, &p);
+  expect(size == RECORD_OVERHEAD + RECORD_PARTS_MAX + 1);
+  expect(out[0] == 0x7D);
+  expect(test_is_hex(slice_of(out + RECORD_OVERHEAD, size - RECORD_OVERHEAD),
+                     "0102 030405060708 0000000000000011"
+                     "0000000000000012 0000000000000013 0000000000000014"
+                     "00000015 0000000000000016 00000017 00000018 21"));
+}
+
+/* Each bit of a record with parts, each cut of it. */
+static void parts_damage (void) {
+  unsigned char out[256];
+  lode_slice whole = test_text("\x07" "ada");
+  lode_value v = value(test_text("1815"), LODE_MSGPACK);
+  for (unsigned flags = 0; flags < 256; flags += RECORD_CODEC + 1) {
+    record_parts p = some_parts(flags);
+    size_t size = record_size(v, &p);
+    record got;
+    if (!sound_flags(flags))
+      continue;
+    record_write(out, &seven, whole, v, &p);
+    for (size_t i = 0; i < size * 8; i++) {
+      out[i / 8] ^= (unsigned char)(1u << i % 8);
+      expect(record_read(&seven, whole, slice_of(out, size), &got) ==
+             LODE_CORRUPT);
+      out[i / 8] ^= (unsigned char)(1u << i % 8);
+    }
+    for (size_t i = 0; i < size; i++) {
+      lode_slice cut = test_exact_copy(slice_of(out, i));
+      bool parts = i >= RECORD_OVERHEAD + drawn_size(flags);
+      expect(record_read(&seven, whole, cut, &got) == LODE_CORRUPT);
+      expect((record_read(&trusting, whole, cut, &got) == LODE_OK) == parts);
+      test_free_copy(cut);
+    }
+  }
+}
+
+/* Bytes of anybody's, unchecked: read within their bounds, or refused. */
+static void parts_hostile (void) {
+  for (unsigned i = 0; i < 100000; i++) {
+    unsigned char bytes[96];
+    size_t size = test_below(sizeof bytes + 1);
+    unsigned flags;
+    lode_slice copy;
+    record_parts p;
+    record got;
+    for (size_t j = 0; j < size; j++)
+      bytes[j] = (unsigned char)(test_below(3) ? test_random() : 0);
+    bytes[0] = (unsigned char)i;
+    flags = bytes[0] & PARTS;
+    copy = test_exact_copy(slice_of(bytes, size));
+    if (record_read(&trusting, test_text("k"), copy, &got) == LODE_OK) {
+      expect(sound_flags(flags) && size >= RECORD_OVERHEAD +
+                                           drawn_size(flags));
+      expect(got.value.data.data + got.value.data.size == copy.data + size);
+      record_read_parts(&got, &p);
+      expect(p.call <= p.deadline && p.deadline <= RECORD_TIME_MAX);
+    }
+    test_free_copy(copy);
+  }
+}
+
+/* Flags that mean nothing without a deadline, and a call that is late. */
+static void parts_refused (void) {
+  unsigned char out[RECORD_OVERHEAD + RECORD_PARTS_MAX] = { 0 };
+  record got;
+  for (unsigned head = 0; head < 256; head++) {
+    out[0] = (unsigned char)head;
+    expect(record_read(&trusting, test_text("k"), slice_of(out, sizeof out),
+                       &got) == (sound_flags(head & PARTS) ? LODE_OK
+                                                           : LODE_CORRUPT));
+  }
+  out[0] = RECORD_LIFE | LODE_BYTES;
+  put_u64(out + RECORD_OVERHEAD, 1000);
+  put_u64(out + RECORD_OVERHEAD + 8, 1000);
+  expect(record_read(&trusting, test_text("k"), slice_of(out, sizeof out),
+                     &got) == LODE_OK);
+  put_u64(out + RECORD_OVERHEAD + 8, 1001);
+  expect(record_read(&trusting, test_text("k"), slice_of(out, sizeof out),
+                     &got) == LODE_CORRUPT);
+}
+
+/* A head alone, whose parts aren't there, is refused. */
+static void heads_alone (void) {
   unsigned char out[RECORD_OVERHEAD] = { 0 };
   lode_value got;
   unsigned head;
@@ -424,7 +557,11 @@ int main (void) {
   test_group("records read back", round_trips);
   test_group("a damaged record is found out", damage);
   test_group("parts of all kinds", parts);
-  test_group("unknown heads are refused", unknown_heads);
+  test_group("parts as they are drawn", parts_drawn);
+  test_group("damaged parts are found out", parts_damage);
+  test_group("random parts are read safely", parts_hostile);
+  test_group("parts that can't be are refused", parts_refused);
+  test_group("heads without their parts are refused", heads_alone);
   test_group("a bucket, step by step", bucket_steps);
   test_group("a bucket against a model", bucket_model);
   test_group("a damaged bucket is found out", bucket_damage);

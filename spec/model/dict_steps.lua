@@ -66,16 +66,15 @@ end)
 
 step("dict.set", 4, function (r, d, m)
   local i, key = some(r, m)
-  local value, ttl = nil, r:ttl()
+  local value = nil
   if not r:one_in(4) then value = r:value() end
-  dict.set(d, key, value, ttl)
-  m:put(i, value, ttl)
+  dict.set(d, key, value)
+  m:put(i, value)
 end)
 
 step("read", 12, function (r, d, m)
   local i, key = some(r, m)
   check(m.values[i], d[key], "read")
-  m:touch(i)
 end)
 
 step("dict.get", 3, function (r, d, m)
@@ -83,7 +82,6 @@ step("dict.get", 3, function (r, d, m)
   local expected = m.values[i]
   if expected == nil then expected = "default" end
   check(expected, dict.get(d, key, "default"), "get")
-  m:touch(i)
 end)
 
 step("delete by index", 4, function (r, d, m)
@@ -105,18 +103,18 @@ end)
 
 step("dict.add", 4, function (r, d, m)
   local i, key = some(r, m)
-  local value, ttl = r:value(), r:ttl()
+  local value = r:value()
   local absent = m.values[i] == nil
-  check(absent, dict.add(d, key, value, ttl), "add")
-  if absent then m:put(i, value, ttl) end
+  check(absent, dict.add(d, key, value), "add")
+  if absent then m:put(i, value) end
 end)
 
 step("dict.replace", 4, function (r, d, m)
   local i, key = some(r, m)
-  local value, ttl = r:value(), r:ttl()
+  local value = r:value()
   local present = m.values[i] ~= nil
-  check(present, dict.replace(d, key, value, ttl), "replace")
-  if present then m:put(i, value, ttl) end
+  check(present, dict.replace(d, key, value), "replace")
+  if present then m:put(i, value) end
 end)
 
 step("dict.pop", 3, function (r, d, m)
@@ -138,7 +136,7 @@ end)
 step("dict.setdefault", 3, function (r, d, m)
   local i, key = some(r, m)
   local value = r:value()
-  if m.values[i] == nil then m:put(i, value) else m:touch(i) end
+  if m.values[i] == nil then m:put(i, value) end
   check(m.values[i], dict.setdefault(d, key, value), "setdefault")
 end)
 
@@ -157,11 +155,10 @@ step("dict.update", 4, function (r, d, m)
   check(1, runs, "update's runs")
   if raises then
     if result ~= mine then error(result, 0) end
-    m:touch(i)
   else
     if not ok then error(result, 0) end
     check(value, result, "update")
-    m:change(i, value)
+    m:put(i, value)
   end
 end)
 
@@ -178,13 +175,11 @@ step("dict.incr", 4, function (r, d, m)
     local ok, e = pcall(dict.incr, d, key, by, init)
     check(false, ok, "incr of no number")
     check("BAD_VALUE", e.code, "incr of no number")
-    m:touch(i)
     return
   end
   local value = (old or init) + by
-  local ttl = r:ttl()
-  check(value, dict.incr(d, key, by, init, ttl), "incr")
-  if old == nil then m:put(i, value, ttl) else m:change(i, value) end
+  check(value, dict.incr(d, key, by, init), "incr")
+  m:put(i, value)
 end)
 
 step("dict.cas", 4, function (r, d, m)
@@ -195,10 +190,9 @@ step("dict.cas", 4, function (r, d, m)
   if old ~= old then return end
   if r:one_in(2) then
     check(true, dict.cas(d, key, copy(old), value), "cas")
-    m:change(i, value)
+    m:put(i, value)
   else
     check(false, dict.cas(d, key, { "no such thing" }, value), "cas")
-    m:touch(i)
   end
 end)
 
@@ -206,21 +200,21 @@ step("dict.put_many", 3, function (r, d, m)
   local numbers = several(r, m)
   local values, mine = {}, {}
   for at = 1, #numbers do values[at] = r:value() end
-  local how, ttl = r:int(4), r:ttl()
+  local how = r:int(4)
   if how == 1 then
     local entries, n = {}, 0
     for at, i in ipairs(numbers) do
       local key = m.pool.keys[i]
       entries[key], n = values[at], n + 1
     end
-    check(n, dict.put_many(d, entries, ttl), "put_many")
+    check(n, dict.put_many(d, entries), "put_many")
   else
     local at, raises = 0, how == 2
     local ok, result = pcall(dict.put_many, d, function ()
       at = at + 1
       if raises and at == #numbers then error(mine) end
       if numbers[at] then return m.pool.keys[numbers[at]], values[at] end
-    end, ttl)
+    end)
     if raises then
       if result ~= mine then error(result, 0) end
       return
@@ -228,7 +222,7 @@ step("dict.put_many", 3, function (r, d, m)
     if not ok then error(result, 0) end
     check(#numbers, result, "put_many")
   end
-  for at, i in ipairs(numbers) do m:put(i, values[at], ttl) end
+  for at, i in ipairs(numbers) do m:put(i, values[at]) end
 end)
 
 step("dict.get_many", 2, function (r, d, m)
@@ -241,7 +235,6 @@ step("dict.get_many", 2, function (r, d, m)
   local found, missing = dict.get_many(d, asked)
   for key, value in pairs(found) do
     check(m.values[m:number(key)], value, "get_many")
-    m:touch(m:number(key))
     n = n + 1
   end
   check(#numbers - #absent, n, "get_many: found")
@@ -383,35 +376,6 @@ step("dict.totable", 1, function (_, d, m)
     n = n + 1
   end
   check(m.n, n, "totable's entries")
-end)
-
-step("dict.ttl", 4, function (r, d, m)
-  local i, key = some(r, m)
-  local left = m.dies[i] and m.dies[i] - m.clock.now
-  check(left and ("%.3f"):format(left),
-    dict.ttl(d, key) and ("%.3f"):format(dict.ttl(d, key)), "ttl")
-end)
-
-step("dict.expire", 4, function (r, d, m)
-  local i, key = some(r, m)
-  local ttl = r:ttl() or math.huge
-  check(m.values[i] ~= nil, dict.expire(d, key, ttl), "expire")
-  if m.values[i] ~= nil then m:put(i, m.values[i], ttl) end
-end)
-
-step("dict.touch", 3, function (r, d, m)
-  local i, key = some(r, m)
-  check(m.values[i] ~= nil, dict.touch(d, key), "touch")
-  if m.values[i] ~= nil and (m.life.ttl or m.life.idle) then
-    m:put(i, m.values[i])
-  end
-end)
-
-step("dict.info", 2, function (r, d, m)
-  local i, key = some(r, m)
-  local info = dict.info(d, key)
-  check(m.values[i] ~= nil, info ~= nil, "info")
-  if info then check(m.dies[i], info.expires, "info's expires") end
 end)
 
 -- All of the contents at once; not a random step.

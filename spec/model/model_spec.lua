@@ -1,14 +1,12 @@
 -- Random steps on the dicts and sets of two stores against plain Lua
 -- tables, from a seed: transactions nested, with errors; reopening; several
--- handles; long keys that collide; algebra; entries that die by a clock that
--- is set forward and back; sweeps; a cap.
+-- handles; long keys that collide; algebra.
 --
 --   LODE_SEEDS=1000 LODE_OPS=5000   more, and longer
 --   LODE_SEED=17 LODE_SEEDS=1       one seed again
 
 local helper = require "support.helper"
 local lode = require "lode"
-local policy = require "lode.policy"
 local dict_steps = require "model.dict_steps"
 local oracle = require "model.oracle"
 local random = require "model.random"
@@ -17,7 +15,6 @@ local set_steps = require "model.set_steps"
 local FIRST = tonumber(os.getenv "LODE_SEED") or 1
 local SEEDS = tonumber(os.getenv "LODE_SEEDS") or 200
 local STEPS = tonumber(os.getenv "LODE_OPS") or 1000
-local EVICT = { "sieve", "lru", "lfu", "fifo", "ttl" }
 local PORTION = 20 -- seeds in one `it`
 
 -- Each step as often as its weight says.
@@ -40,9 +37,8 @@ local world = {}
 world.__index = world
 
 function world:open_store (suffix)
-  return lode.open(self.path .. suffix, { durability = "os",
-    map_size = self.map_size, maintenance = self.maintenance,
-    clock = function () return self.clock.now end })
+  return lode.open(self.path .. suffix,
+    { durability = "os", map_size = self.map_size })
 end
 
 function world.new (seed, path)
@@ -51,28 +47,21 @@ function world.new (seed, path)
   local plain = oracle.pool(r:keys(true), false)
   local colliding = oracle.pool(r:keys(false), true)
   local self = setmetatable({ r = r, depth = 0, steps = 0, log = {},
-    path = path, clock = { now = 1e6 } }, world)
+    path = path }, world)
   self.map_size = seed % 3 == 0 and 2 ^ 20 or nil -- must grow
-  self.maintenance = seed % 4 == 0 and "off" or "inline"
-  local function collection (kind, name, pool, options, life)
+  local function collection (kind, name, pool, options)
     return { kind = kind, name = name, options = options,
-      m = oracle.new(pool, self.clock, life),
-      elsewhere = name == "third" }
+      m = oracle.new(pool), elsewhere = name == "third" }
   end
   self.all = {
     collection("dict", "plain", plain),
     collection("dict", "colliding", colliding, constant),
-    collection("dict", "brief", plain, { ttl = 25 }, { ttl = 25 }),
-    collection("dict", "idle", plain, { expire = policy.idle(25) },
-      { idle = 25 }),
     collection("set", "first", plain),
     collection("set", "second", plain),
     collection("set", "third", plain),
   }
-  self.dicts = { self.all[1], self.all[2], self.all[3], self.all[4] }
-  self.sets = { self.all[5], self.all[6], self.all[7] }
-  self.capped = { name = "capped", written = {}, gone = {},
-    options = { max_entries = 20 + r:int(30), evict = r:pick(EVICT) } }
+  self.dicts = { self.all[1], self.all[2] }
+  self.sets = { self.all[3], self.all[4], self.all[5] }
   self:open()
   return self
 end
@@ -83,8 +72,6 @@ function world:open ()
   self.second = self:open_store ""
   self.other = self:open_store "-other"
   for _, c in ipairs(self.all) do self:handle(c) end
-  local c = self.capped
-  c.d = self.store:dict(c.name, c.options)
 end
 
 function world:handle (c)
@@ -95,7 +82,6 @@ end
 
 function world:close ()
   for _, c in ipairs(self.all) do c.d, c.d2 = nil, nil end
-  self.capped.d = nil
   self.store:close()
   self.second:close()
   self.other:close()
@@ -179,7 +165,7 @@ function world:swell ()
   if self.depth > 0 then return end
   self:reopen() -- the map is as small again as it can be
   local r, mine, written = self.r, {}, {}
-  local c = self.dicts[r:int(2)] -- without a lifetime
+  local c = self.dicts[r:int(2)]
   local function write_large (size)
     local i = r:int(c.m.pool.n)
     local value = ("large"):rep(size)
@@ -242,66 +228,9 @@ function world:recreate ()
   assert(self.store:drop(c.name))
   local ok, e = pcall(function () return c.d[1] end)
   assert(not ok and e.code == "NOT_FOUND", tostring(e))
-  c.m = oracle.new(c.m.pool, c.m.clock, c.m.life)
+  c.m = oracle.new(c.m.pool)
   c.d = self.store:dict(c.name, c.options)
   c.d2 = nil
-end
-
--- Time passes, or is set back: what is dead by then stays dead.
-function world:tick ()
-  if self.depth > 0 then return end
-  local r, clock = self.r, self.clock
-  local before = clock.now
-  clock.now = before + r:int(r:one_in(10) and 200 or 15)
-  if r:one_in(5) then clock.now = before - r:int(60) end
-  self:note(("time passes, from %d to %d"):format(before, clock.now))
-  for _, c in ipairs(self.all) do
-    c.m:pass()
-    local n = #c.d -- whoever has died was seen dead
-    if n ~= c.m.n then
-      error(("%s: %d entries, not %d"):format(c.name, n, c.m.n))
-    end
-  end
-end
-
-function world:maintain ()
-  if self.depth > 0 then return end
-  local r, budget = self.r, nil
-  if r:one_in(2) then budget = { entries = r:int(10) } end
-  self:note "maintain"
-  local removed, more = self.store:maintain(budget)
-  assert(removed >= 0 and (budget or not more))
-  if budget then assert(removed <= budget.entries) end
-end
-
--- A capped dict holds what was written last, or nothing; and once it has
--- nothing, it has nothing until it is written again.
-function world:cap ()
-  if self.depth > 0 then return end
-  local r, c = self.r, self.capped
-  local n = 0
-  self:note "capped"
-  for _ = 1, r:int(20) do
-    local key = r:int(120)
-    local found = c.d[key]
-    if found ~= nil and (c.gone[key] or found ~= c.written[key]) then
-      error(("capped: %s at %d"):format(tostring(found), key))
-    end
-    c.gone[key] = found == nil
-    if not r:one_in(3) then
-      c.written[key], c.gone[key] = r:int(1e6), nil
-      c.d[key] = c.written[key]
-    end
-  end
-  for key, value in pairs(c.d) do
-    n = n + 1
-    if value ~= c.written[key] or c.gone[key] then
-      error(("capped: %s at %d, by pairs"):format(tostring(value), key))
-    end
-  end
-  if n ~= #c.d or n > c.options.max_entries + 16 then
-    error(("capped: %d entries, # is %d"):format(n, #c.d))
-  end
 end
 
 function world:rename ()
@@ -350,10 +279,7 @@ function world:step ()
   if kind <= 32 then return self:copy() end
   if kind <= 35 then return self:reopen() end
   if kind <= 40 and self.map_size then return self:swell() end
-  if kind <= 60 then return self:tick() end
-  if kind <= 65 then return self:maintain() end
-  if kind <= 68 then return self:cap() end
-  if kind <= 100 then
+  if kind <= 75 then
     local step = r:pick(on_expression)
     local target = self.sets[r:int(self.depth == 0 and 3 or 2)]
     self:note(step.name .. " " .. target.name)

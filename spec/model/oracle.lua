@@ -1,10 +1,5 @@
 -- What a dict or set must hold, kept in plain Lua: a pool of keys in the
--- documented order, the values that are there now, and when they die.
---
--- `clock` is a table whose field `now` is the time; `life` says how long
--- entries live: { ttl = seconds from the last write } or { idle = seconds
--- from the last access }, or nothing. Entries die in oracle:pass, which is
--- called whenever the time has changed.
+-- documented order, and the values that are there now.
 --
 -- Keys whose order among each other only a hash decides share a class (see
 -- support/order.lua): their contents are checked, their inner order isn't.
@@ -58,61 +53,27 @@ function oracle.pool (keys, determined)
 end
 
 -- An empty dict over the pool.
-function oracle.new (pool, clock, life)
-  return setmetatable({ pool = pool, values = {}, dies = {}, fixed = {},
-    n = 0, clock = clock, life = life or {} }, oracle)
+function oracle.new (pool)
+  return setmetatable({ pool = pool, values = {}, n = 0 }, oracle)
 end
 
 function oracle:copy ()
-  local twin = oracle.new(self.pool, self.clock, self.life)
-  for _, field in ipairs { "values", "dies", "fixed" } do
-    for i, v in pairs(self[field]) do twin[field][i] = v end
-  end
-  twin.n = self.n
-  return twin
+  local values = {}
+  for i, v in pairs(self.values) do values[i] = v end
+  return setmetatable({ pool = self.pool, values = values, n = self.n },
+    oracle)
 end
 
--- Gives key number i this value; nil takes it away. It lives `ttl` seconds
--- (math.huge: for ever), or as long as the dict lets it.
-function oracle:put (i, value, ttl)
+-- Gives key number i this value; nil takes it away.
+function oracle:put (i, value)
   local old = self.values[i]
   if old == nil and value ~= nil then self.n = self.n + 1 end
   if old ~= nil and value == nil then self.n = self.n - 1 end
   self.values[i] = value
-  self.fixed[i] = value ~= nil and ttl or nil
-  ttl = ttl or self.life.ttl or self.life.idle or math.huge
-  self.dies[i] = value ~= nil and ttl < math.huge and self.clock.now + ttl
-    or nil
-end
-
--- The same, but a deadline of its own stays where the dict gives none.
-function oracle:change (i, value)
-  local dies = self.dies[i]
-  self:put(i, value)
-  if value ~= nil and not self.life.ttl and not self.life.idle then
-    self.dies[i] = dies
-  end
-end
-
--- Key number i was read.
-function oracle:touch (i)
-  if self.life.idle and self.dies[i] and not self.fixed[i] then
-    self.dies[i] = math.max(self.dies[i], self.clock.now + self.life.idle)
-  end
-end
-
--- What has to be dead by now, is.
-function oracle:pass ()
-  for i, t in pairs(self.dies) do
-    if t <= self.clock.now then
-      self.values[i], self.dies[i], self.fixed[i] = nil, nil, nil
-      self.n = self.n - 1
-    end
-  end
 end
 
 function oracle:clear ()
-  self.values, self.dies, self.fixed, self.n = {}, {}, {}, 0
+  self.values, self.n = {}, 0
 end
 
 local function starts (key, prefix)

@@ -111,12 +111,6 @@ function random:value ()
   return plain(self, 1)
 end
 
--- A time to live in seconds, or nil, mostly.
-function random:ttl ()
-  if not self:one_in(3) then return nil end
-  return self:one_in(6) and math.huge or self:int(40)
-end
-
 -- The number of one of the pool's keys whose place in the order is
 -- determined.
 function random:bound (pool)
