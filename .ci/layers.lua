@@ -133,8 +133,9 @@ local function check_file(path)
         check_core(report, name, header, quoted)
       elseif room == "lua" then
         check_binding(report, header, quoted)
-      elseif quoted or is_lua_header(header) then
-        report("lode.h stands alone, without %s", header)
+      elseif quoted and not header:find "^lode[%w_]*%.h$"
+          or is_lua_header(header) then
+        report("the public headers stand alone, without %s", header)
       end
     elseif room == "core" then
       local text = line:gsub('"[^"]*"', '""')

@@ -533,9 +533,8 @@ static lode_slice copied (text_copy *copy, lode_slice s) {
   return slice_of(copy->bytes, size);
 }
 
-typedef struct entry_texts {
-  text_copy name, made, serializer, key_serializer, policy;
-} entry_texts;
+typedef struct entry_texts { text_copy name, made, serializer,
+  key_serializer, policy; } entry_texts;
 
 static catalog_entry copied_entry (entry_texts *x, const catalog_entry *e) {
   catalog_entry copy = *e;

@@ -10,8 +10,7 @@
 ** hash. Where leaves don't hash alike (they belong to two stores, or have
 ** hash functions of their own), members are compared by all their bytes
 ** instead, and each leaf sorts those of its long members that share their
-** first 464 bytes: as many of them as there are is then what it needs of
-** memory.
+** first 464 bytes, which takes memory for as many as there are.
 */
 #include <stdlib.h>
 

@@ -263,6 +263,12 @@ lode_status sweep_needed (lode_coll *c, kv_txn *t, bool *due, bool *noted) {
 ** Noted accesses
 ** =================================================================== */
 
+/* Whether only a policy that isn't here can say if the record has died. */
+static bool is_undecided (const lode_coll *c, const life_item *item) {
+  return item->there && (item->parts.flags & RECORD_ASKS) &&
+         c->hooks.deadline == NULL;
+}
+
 lode_status sweep_keep (lode_coll *c, uint64_t most) {
   access_table *a = c->store->shared->accesses;
   lode_buffer room = { NULL, 0, 0 };
@@ -276,7 +282,7 @@ lode_status sweep_keep (lode_coll *c, uint64_t most) {
     if (st != LODE_OK)
       break;
     st = life_find(c, &c->store->write, note.stored, note.whole, &item);
-    if (st == LODE_OK && item.alive)
+    if (st == LODE_OK && (item.alive || is_undecided(c, &item)))
       st = evict_keep(c, &item, &note);
     else if (st == LODE_CALLBACK || st == LODE_CORRUPT)
       st = LODE_OK; /* the sweep will ask again, a reader be told */
@@ -318,6 +324,12 @@ static bool may_keep (lode_store *s) {
   return true;
 }
 
+/* The thread of maintain.h has no hooks: it leaves what needs them. */
+static bool sweeps_inline (const lode_store *s, const lode_coll *c) {
+  return s->maintenance == LODE_INLINE || c->kept.policy.size > 0 ||
+         c->kept.on_expire;
+}
+
 static lode_status sweep_one (lode_store *s, lode_coll *c) {
   uint64_t removed = 0;
   bool more;
@@ -328,7 +340,7 @@ static lode_status sweep_one (lode_store *s, lode_coll *c) {
   st = coll_write(c, &own); /* in the open transaction */
   if (st != LODE_OK || !c->timed)
     return st == LODE_NOT_FOUND ? LODE_OK : st;
-  if (s->maintenance == LODE_INLINE)
+  if (sweeps_inline(s, c))
     st = sweep_coll(c, SWEEP_FEW, &removed, &more);
   if (st == LODE_OK && c->track && may_keep(s))
     st = sweep_keep(c, KEEP_FEW);

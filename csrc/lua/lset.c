@@ -16,14 +16,16 @@ static const lode_value nothing = { { NULL, 0 }, LODE_NOTHING };
 ** Members
 ** =================================================================== */
 
-/* [-2, +1, v] s[x] -> true or nil */
+/* [-2, +1, v] s[x] -> true or nil; counts as a read, as d[k] does */
 static int set__index (lua_State *L) {
   lcoll *c = lhandle_set(L, 1);
   lode_key key;
+  lode_value value;
   lode_status status;
   if (lua_isnil(L, 2)) return 1;
   lkey_take(L, 1, c, 2, &key);
-  status = lode_has(c->coll, &key);
+  status = lode_get(c->coll, &key, &value);
+  lode_done(c->coll);
   if (status == LODE_OK) lua_pushboolean(L, true);
   else if (status == LODE_ABSENT) lua_pushnil(L);
   else lhandle_fail(L, 1, 2, status, NULL);
