@@ -79,7 +79,7 @@ endif
 
 # release: what is installed.
 # test: asserts hold, allocations are counted and can be made to fail.
-# asan: the same under the sanitizers.
+# asan, tsan: the same under the sanitizers of memory, and of threads.
 # gcc, clang, gcc-test, clang-test: what `make lint` compiles.
 MODE = release
 OUT = build/$(vm)$(patsubst %,-%,$(filter-out release,$(MODE)))
@@ -87,12 +87,13 @@ OUT = build/$(vm)$(patsubst %,-%,$(filter-out release,$(MODE)))
 sanitizers = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 test_flags = -DLODE_TEST
 asan_flags = -DLODE_TEST $(sanitizers) -fno-omit-frame-pointer
+tsan_flags = -DLODE_TEST -fsanitize=thread -fno-omit-frame-pointer
 release_flags = -DNDEBUG
 gcc_flags = $(release_flags) -Werror
 gcc-test_flags = $(test_flags) -Werror
 clang_flags = $(gcc_flags)
 clang-test_flags = $(gcc-test_flags)
-CFLAGS ?= $(if $(filter test asan,$(MODE)),-O1 -g,-O2)
+CFLAGS ?= $(if $(filter test asan tsan,$(MODE)),-O1 -g,-O2)
 
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -pthread \
           -fPIC -fvisibility=hidden $(CFLAGS) $($(MODE)_flags) \
@@ -104,6 +105,10 @@ core := $(patsubst csrc/%.c,%.o,$(wildcard csrc/core/*.c))
 binding := $(patsubst csrc/%.c,%.o,$(wildcard csrc/lua/*.c))
 c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/test_*.c))
 lua_c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/lua_*.c))
+hard_tests := $(basename $(notdir \
+                $(wildcard spec/crash/crash_*.c spec/fault/fault_*.c)))
+preloads := $(patsubst %.c,%.so,$(notdir \
+              $(wildcard spec/crash/preload_*.c spec/fault/preload_*.c)))
 bench := $(patsubst spec/bench/%.c,build/bench/%,$(wildcard spec/bench/*.c))
 bench := $(patsubst %_lua,%_lua.so,$(bench))
 
@@ -119,10 +124,35 @@ $(OUT)/%.o: csrc/%.c $(OUT)/flags
 	$(COMPILE) $(dependencies) -c -o $@ $<
 
 .PHONY: c-tests
-c-tests: $(addprefix $(OUT)/,$(c_tests) $(lua_c_tests))
+c-tests: $(addprefix $(OUT)/,$(c_tests) $(lua_c_tests) $(hard_tests))
+c-tests: $(addprefix $(OUT)/,$(preloads))
+
+define link_test
+$(COMPILE) -Ispec/c $(dependencies) -o $@ $(filter %.c %.o,$^) $(LIBS)
+endef
 
 $(OUT)/test_%: spec/c/test_%.c $(addprefix $(OUT)/,$(core))
-	$(COMPILE) $(dependencies) -o $@ $(filter %.c %.o,$^) $(LIBS)
+	$(link_test)
+
+$(OUT)/crash_%: spec/crash/crash_%.c $(addprefix $(OUT)/,$(core))
+	$(link_test)
+
+$(OUT)/fault_%: spec/fault/fault_%.c $(addprefix $(OUT)/,$(core))
+	$(link_test)
+
+# What such a program preloads stands between it and the system, whatever
+# the mode: no sanitizer is in it.
+define link_preload
+$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -pthread -fPIC \
+  $(CFLAGS) $(filter -Werror,$($(MODE)_flags)) -Icsrc -Ispec/c \
+  $(dependencies) -shared -o $@ $< $(LDFLAGS) -ldl
+endef
+
+$(OUT)/preload_%.so: spec/crash/preload_%.c $(OUT)/flags
+	$(link_preload)
+
+$(OUT)/preload_%.so: spec/fault/preload_%.c $(OUT)/flags
+	$(link_preload)
 
 $(OUT)/lua_%: spec/c/lua_%.c $(addprefix $(OUT)/,$(core) $(binding))
 	$(COMPILE) $(dependencies) -o $@ $(filter %.c %.o,$^) $(LIBS) $(LUA_LIBS)
@@ -170,10 +200,20 @@ test: ## sets up, builds, runs all specs, on Lua 5.4 and LuaJIT
 spec: ## specs alone: make spec SPECS=spec/dict_spec.lua LUA=luajit
 	@MAKE='$(MAKE)' .ci/test '$(LUA)' $(SPECS)
 
+.PHONY: fulltest
+fulltest: ## all tests in their long forms, and with sanitizers: hours
+	@.ci/setup test
+	@MAKE='$(MAKE)' .ci/full '$(or $(LUAS),$(LUA) luajit)'
+
 .PHONY: sanitize
 sanitize: ## all specs on Lua 5.4 under ASan, LeakSanitizer and UBSan
 	@.ci/setup test
 	@MAKE='$(MAKE)' MODE=asan .ci/test '$(LUA)' $(SPECS)
+
+.PHONY: sanitize-threads
+sanitize-threads: ## the C tests under ThreadSanitizer
+	@.ci/setup test
+	@MAKE='$(MAKE)' MODE=tsan .ci/test '$(LUA)'
 
 # This checkout's modules, before any that are installed.
 HERE = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
@@ -195,6 +235,10 @@ bench: ## compares speed and size with LMDB used from C
 	@.ci/setup bench
 	@$(SUBMAKE) -s build bench-build
 	$(HERE) LUA=$(LUA) $(LUA) spec/bench/run.lua
+
+.PHONY: bench-cache
+bench-cache: build ## hit ratios of capped dicts beside exact LRU and Belady
+	@$(HERE) $(LUA) spec/bench/cache.lua
 
 .PHONY: layers
 layers: ## fails on an include that goes up or out of its room
@@ -243,5 +287,5 @@ clean: ## removes build/
 
 .PHONY: help
 help: ## this text
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | \
-	  awk -F '|' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | \
+	  awk -F '|' '{ printf "make %-16s %s\n", $$1, $$2 }'

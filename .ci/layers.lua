@@ -17,17 +17,19 @@ local layers = [[
   gate
   files
   probe  pages  pages_walk
-  writer  claims
-  kv  kv_env  kv_write
+  writer  claims  fork
+  kv  kv_env  kv_write  kv_left  kv_place
   catalog
   clock
+  queue
   shared
   handle
-  item  kept
+  item  kept  reopen
   order
   life
   evict
   sweep
+  behind
   entry
   coll  times  fetch
   scan
@@ -39,7 +41,7 @@ local layers = [[
 
 -- One room, drawn over several files that share its header.
 local rooms = {
-  kv_env = "kv", kv_write = "kv",
+  kv_env = "kv", kv_write = "kv", kv_left = "kv", kv_place = "kv",
   pages_walk = "pages", verify_catalog = "verify",
 }
 

@@ -164,6 +164,12 @@ typedef enum lode_maintenance { /* who removes what has expired */
   LODE_OFF         /* lode_maintain alone */
 } lode_maintenance;
 
+typedef enum lode_checking { /* when a store is opened */
+  LODE_CHECK_NONE,
+  LODE_CHECK_FIRST,      /* CORRUPT when it is not whole */
+  LODE_CHECK_BACKGROUND  /* a thread does it; see lode_check_ended */
+} lode_checking;
+
 typedef struct lode_options {
   bool readonly;
   bool create;
@@ -178,6 +184,7 @@ typedef struct lode_options {
   unsigned lock_timeout;   /* ms to wait for another writer */
   lode_durability durability;
   lode_maintenance maintenance;
+  lode_checking check;
   /* Gives the time, in ms since the epoch, or LODE_NEVER when it fails,
      which makes the call give LODE_CALLBACK. Null: the system's clock. */
   uint64_t (*clock)(void *data);
@@ -274,8 +281,9 @@ void lode_snapshot_end (lode_store *store);
 /*
 ** Read, compute, write, with no lost update and no transaction open while
 ** the computing goes on: lode_lock keeps other writers out, lode_lock_begin
-** turns the lock into a transaction (ended by lode_commit or lode_abort),
-** lode_unlock gives up. In between, reads work and writes give REENTRY.
+** turns the lock into a transaction (ended by lode_commit or lode_abort) or,
+** when it fails, gives it back; lode_unlock gives up. In between, reads work
+** and writes give REENTRY.
 */
 lode_status lode_lock (lode_store *store);
 lode_status lode_lock_begin (lode_store *store);
@@ -515,6 +523,7 @@ lode_status lode_clear (lode_coll *coll, uint64_t *n);
 /* }================================================================== */
 
 #include "lode_time.h" /* deadlines, policies, caps, upkeep, fetch */
+#include "lode_check.h" /* is it whole? repair, salvage */
 
 /* {==================================================================
 ** Walks

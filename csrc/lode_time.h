@@ -20,9 +20,10 @@ typedef struct lode_entry { /* as hooks and lode_info see one */
   lode_slice key;          /* whole */
   lode_value value;
   uint64_t now;
+  bool timed;              /* the times and the hits are kept */
   uint64_t ctime, mtime, atime; /* first written, last written, last read
-                              (or written); 0: not kept */
-  uint64_t hits;           /* reads; 0 where not kept */
+                              (or written) */
+  uint64_t hits;           /* reads */
   uint64_t expires;        /* LODE_NEVER: it doesn't */
   uint64_t size;           /* bytes of key and value */
   bool evicted;            /* a cap removes it, not its deadline */

@@ -476,22 +476,28 @@ end)
 describe("the memory of a cache", function ()
   helper.watch()
 
-  -- A dict whose values are counted while they are alive.
-  local function weighed (n)
+  -- A serializer whose values are counted while they are alive, and the
+  -- count of them.
+  local function weighing ()
     local alive = setmetatable({}, { __mode = "k" })
-    local d = open():dict("d", { cache = n, serializer = {
+    return {
       name = "weighed", encode = function (v) return v end,
       decode = function ()
         local value = {}
         alive[value] = true
         return value
-      end } })
-    return d, function ()
+      end,
+    }, function ()
       for _ = 1, 3 do collectgarbage() end
       local count = 0
       for _ in pairs(alive) do count = count + 1 end
       return count
     end
+  end
+
+  local function weighed (n)
+    local serializer, alive = weighing()
+    return open():dict("d", { cache = n, serializer = serializer }), alive
   end
 
   for _, n in ipairs { 1, 2, 3, 10, 99 } do
@@ -534,7 +540,23 @@ describe("the memory of a cache", function ()
     for i = 1, 50 do local _ = d[i] end
     assert.are.equal(50, alive())
     d = nil -- luacheck: ignore
-    collectgarbage()
+    assert.are.equal(0, alive())
+  end)
+
+  it("ends with each of many dicts that one compiled loop reads", function ()
+    local serializer, alive = weighing()
+    local store, path = open()
+    local filled = store:dict("d", { serializer = serializer })
+    for i = 1, 100 do filled[i] = "v" end
+    local function serve ()
+      local mine = lode.open(path)
+      local d = mine:dict("d", { cache = 100, serializer = serializer })
+      for _ = 1, 10 do
+        for i = 1, 100 do assert(d[i]) end
+      end
+      mine:close()
+    end
+    for _ = 1, 50 do serve() end
     assert.are.equal(0, alive())
   end)
 end)

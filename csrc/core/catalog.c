@@ -1,7 +1,7 @@
 /*
 ** catalog.c - see catalog.h.
 */
-#include "catalog.h"
+#include "catalog_read.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,13 +10,6 @@
 #include "check.h"
 
 #define OWN "lode" /* the catalogue's database */
-#define FLAG_CUSTOM_HASH 1
-#define FLAG_LIFE 2
-#define LIFE_READS 1
-#define LIFE_ON_EXPIRE 2
-#define LIFE_TIMES 4
-#define LIFE_FIXED (8 + 8 + 8 + 1 + 1)
-#define STORE_FIXED (2 + HASH_SIZE + 16 + 8 + 4)
 #define RECORD_MAX (5 * LODE_NAME_MAX + 64)
 
 typedef struct record { /* a record being built */
@@ -90,13 +83,8 @@ static void add_text (record *r, lode_slice s) {
   add(r, s.data, s.size);
 }
 
-static uint32_t crc_of (lode_slice key, lode_slice body) {
-  return hash_crc32c(hash_crc32c(0, key.data, key.size), body.data,
-                     body.size);
-}
-
 static lode_status put_in (kv_txn *t, kv_db db, lode_slice key, record *r) {
-  put_u32(r->bytes + r->size, crc_of(key, slice_of(r->bytes, r->size)));
+  put_u32(r->bytes + r->size, catalog_crc(key, slice_of(r->bytes, r->size)));
   return kv_put(t, db, key, slice_of(r->bytes, r->size + 4), false);
 }
 
@@ -112,12 +100,7 @@ static lode_status damaged (kv_txn *t) {
 /* Checks a record's CRC and takes it off. */
 static lode_status body_of (kv_txn *t, lode_slice key, lode_slice value,
                             lode_slice *body) {
-  if (value.size < 4)
-    return damaged(t);
-  *body = slice_of(value.data, value.size - 4);
-  if (crc_of(key, *body) != get_u32(value.data + body->size))
-    return damaged(t);
-  return LODE_OK;
+  return catalog_body(key, value, body) ? LODE_OK : damaged(t);
 }
 
 static lode_status get_in (kv_txn *t, kv_db db, lode_slice key,
@@ -131,27 +114,6 @@ static lode_status get (kv_txn *t, const record_key *k, lode_slice *body) {
   return get_in(t, kv_catalog(t->env), key_slice(k), body);
 }
 
-static bool take (lode_slice *s, void *out, size_t size) {
-  if (s->size < size)
-    return false;
-  memcpy(out, s->data, size);
-  *s = slice_of(s->data + size, s->size - size);
-  return true;
-}
-
-static bool take_text (lode_slice *s, lode_slice *text) {
-  unsigned char p[2];
-  size_t size;
-  if (!take(s, p, sizeof p))
-    return false;
-  size = get_u16(p);
-  if (s->size < size)
-    return false;
-  *text = slice_of(s->data, size);
-  *s = slice_of(s->data + size, s->size - size);
-  return true;
-}
-
 /* }================================================================== */
 
 /* {==================================================================
@@ -161,26 +123,17 @@ static bool take_text (lode_slice *s, lode_slice *text) {
 static lode_status get_store (kv_txn *t, catalog_store *store,
                               uint32_t *next, lode_slice *version) {
   record_key k = key_of('s');
-  unsigned char p[8];
+  unsigned format;
   lode_slice body;
   lode_status st = get(t, &k, &body);
   if (st != LODE_OK)
     return st;
-  if (!take(&body, p, 2))
-    return damaged(t);
-  if (get_u16(p) != LODE_FORMAT)
-    return fail(t->error, LODE_INCOMPATIBLE, "the store has format %u; this "
-                "lode (" LODE_VERSION ") reads %d: use a newer lode",
-                (unsigned)get_u16(p), LODE_FORMAT);
-  if (!take(&body, store->secret, HASH_SIZE) || !take(&body, store->id, 16) ||
-      !take(&body, p, 8))
-    return damaged(t);
-  store->created = get_u64(p);
-  if (!take(&body, p, 4))
-    return damaged(t);
-  *next = get_u32(p);
-  *version = body;
-  return LODE_OK;
+  st = catalog_read_store(body, store, next, version, &format);
+  if (st == LODE_INCOMPATIBLE)
+    return fail(t->error, st, "the store has format %u; this lode ("
+                LODE_VERSION ") reads %d: use a newer lode", format,
+                LODE_FORMAT);
+  return st == LODE_OK ? LODE_OK : damaged(t);
 }
 
 static lode_status put_store (kv_txn *t, const catalog_store *store,
@@ -382,26 +335,11 @@ static void add_life (record *r, const lode_coll_options *o) {
   add_u64(r, o->max_entries);
   add_u64(r, o->max_bytes);
   p[0] = (unsigned char)o->evict;
-  p[1] = (unsigned char)((o->policy_reads ? LIFE_READS : 0) |
-                         (o->on_expire ? LIFE_ON_EXPIRE : 0) |
-                         (o->times ? LIFE_TIMES : 0));
+  p[1] = (unsigned char)((o->policy_reads ? CATALOG_READS : 0) |
+                         (o->on_expire ? CATALOG_ON_EXPIRE : 0) |
+                         (o->times ? CATALOG_TIMES : 0));
   add(r, p, sizeof p);
   add_text(r, o->policy);
-}
-
-/* False: the bytes are none, or a newer lode's. */
-static bool take_life (lode_slice *body, lode_coll_options *o) {
-  unsigned char p[LIFE_FIXED];
-  if (!take(body, p, sizeof p) || !take_text(body, &o->policy))
-    return false;
-  o->ttl = get_u64(p);
-  o->max_entries = get_u64(p + 8);
-  o->max_bytes = get_u64(p + 16);
-  o->evict = (lode_evict)p[24];
-  o->policy_reads = (p[25] & LIFE_READS) != 0;
-  o->on_expire = (p[25] & LIFE_ON_EXPIRE) != 0;
-  o->times = (p[25] & LIFE_TIMES) != 0;
-  return p[24] <= LODE_EVICT_RANK && p[25] < 8;
 }
 
 static lode_status put_entry (kv_txn *t, const catalog_entry *entry,
@@ -412,15 +350,15 @@ static lode_status put_entry (kv_txn *t, const catalog_entry *entry,
   head[0] = (unsigned char)entry->kind;
   head[1] = (unsigned char)entry->options.key;
   head[2] = (unsigned char)entry->options.value;
-  head[3] = (unsigned char)((entry->options.custom_hash ? FLAG_CUSTOM_HASH
-                                                        : 0) |
-                            (has_life(&entry->options) ? FLAG_LIFE : 0));
+  head[3] = has_life(&entry->options) ? CATALOG_LIFE : 0;
+  if (entry->options.custom_hash)
+    head[3] |= CATALOG_CUSTOM_HASH;
   add(&r, head, sizeof head);
   add_text(&r, name);
   add_text(&r, entry->made);
   add_text(&r, entry->options.serializer);
   add_text(&r, entry->options.key_serializer);
-  if (head[3] & FLAG_LIFE)
+  if (head[3] & CATALOG_LIFE)
     add_life(&r, &entry->options);
   return put(t, &k, &r);
 }
@@ -435,30 +373,16 @@ static lode_status put_name (kv_txn *t, lode_slice name, uint32_t number) {
 lode_status catalog_by_number (kv_txn *t, uint32_t number,
                                catalog_entry *entry) {
   record_key k = key_of_number('c', number);
-  unsigned char head[4];
   lode_slice body;
   lode_status st = get(t, &k, &body);
   if (st != LODE_OK)
     return st;
-  memset(entry, 0, sizeof *entry);
-  if (!take(&body, head, sizeof head) || !take_text(&body, &entry->name) ||
-      !take_text(&body, &entry->made) ||
-      !take_text(&body, &entry->options.serializer) ||
-      !take_text(&body, &entry->options.key_serializer))
-    return damaged(t);
-  if ((head[0] != LODE_DICT && head[0] != LODE_SET) ||
-      head[1] > LODE_TUPLE || head[2] > LODE_TUPLE ||
-      (head[3] & ~(FLAG_CUSTOM_HASH | FLAG_LIFE)) != 0 ||
-      ((head[3] & FLAG_LIFE) && !take_life(&body, &entry->options)))
-    return fail(t->error, LODE_INCOMPATIBLE, "the collection %.*s was made "
-                "by a newer lode; use that one", (int)entry->name.size,
+  st = catalog_read_entry(body, number, entry);
+  if (st == LODE_INCOMPATIBLE)
+    return fail(t->error, st, "the collection %.*s was made by a newer "
+                "lode; use that one", (int)entry->name.size,
                 (const char *)entry->name.data);
-  entry->number = number;
-  entry->kind = (lode_kind)head[0];
-  entry->options.key = (lode_type)head[1];
-  entry->options.value = (lode_type)head[2];
-  entry->options.custom_hash = (head[3] & FLAG_CUSTOM_HASH) != 0;
-  return LODE_OK;
+  return st == LODE_OK ? LODE_OK : damaged(t);
 }
 
 static lode_status by_name_body (kv_txn *t, lode_slice body,
@@ -614,20 +538,12 @@ lode_status catalog_set_extra (kv_txn *t, uint32_t number, int64_t extra) {
 
 lode_status catalog_get_eras (kv_txn *t, catalog_eras *eras) {
   record_key k = key_of('e');
-  unsigned char p[10];
   lode_slice body;
   lode_status st = get(t, &k, &body);
   memset(eras, 0, sizeof *eras);
   if (st != LODE_OK)
     return st == LODE_ABSENT ? LODE_OK : st;
-  if (!take(&body, p, 2))
-    return damaged(t);
-  eras->era = get_u16(p);
-  while (eras->count < CATALOG_FLOORS && take(&body, p, sizeof p)) {
-    eras->floors[eras->count].era = get_u16(p);
-    eras->floors[eras->count++].time = get_u64(p + 2);
-  }
-  return body.size == 0 ? LODE_OK : damaged(t);
+  return catalog_read_eras(body, eras) == LODE_OK ? LODE_OK : damaged(t);
 }
 
 lode_status catalog_set_eras (kv_txn *t, const catalog_eras *eras) {

@@ -10,7 +10,7 @@
 
 #define LOOKS_MAX (4 * EVICT_LOOKS) /* where hooks keep what was to go */
 
-typedef enum outcome { MISSING, SPARED, MOVED, GONE } outcome;
+typedef enum outcome { MISSING, SPARED, MOVED, KEPT, GONE } outcome;
 
 typedef struct look {
   order_place place; /* the last that was looked at */
@@ -91,7 +91,7 @@ lode_status evict_keep (lode_coll *c, const life_item *item,
 /* A hook keeps the entry: it is passed over, and the hook's owner told. */
 static lode_status kept_by_hook (lode_coll *c, const life_item *item,
                                  look *l) {
-  l->outcome = MOVED;
+  l->outcome = KEPT;
   life_failed(c, item);
   return LODE_OK;
 }
@@ -226,7 +226,8 @@ static lode_status keep_hand (lode_coll *c, const look *l) {
 }
 
 lode_status evict_excess (lode_coll *c, lode_slice spare) {
-  uint64_t n = 0, left; /* `left`: a hook may add as many as go */
+  uint64_t n = 0, left; /* `left`: a hook may add as many as go, and is not
+                           asked twice about one that it keeps */
   unsigned looks = 0;
   look l;
   lode_status st;
@@ -245,7 +246,7 @@ lode_status evict_excess (lode_coll *c, lode_slice spare) {
       break;
     st = look_at_one(c, &l);
     looks += l.outcome != GONE;
-    left -= l.outcome == GONE;
+    left -= l.outcome == GONE || l.outcome == KEPT;
     if (st == LODE_OK)
       st = excess(c, &n);
   }

@@ -125,6 +125,9 @@ lode_status lode_fetch_claim (lode_coll *c, const lode_key *key,
     return st;
   if (s->readonly || s->snapshots > 0 || s->guards > 0 || s->asking > 0)
     return handle_write(s, &own); /* which refuses */
+  st = handle_here(s);
+  if (st != LODE_OK)
+    return st;
   if (timeout == LODE_FETCH_WAIT)
     timeout = s->timeout;
   if (lode_buffer_reserve(&s->claimed, HASH_SIZE) != LODE_OK)

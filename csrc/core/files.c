@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,25 +45,39 @@ static char *joined (const char *a, size_t size, const char *b) {
   return s;
 }
 
+/*
+** `base` from the root on; where the present directory has no name (it was
+** removed, or is too deep) as it is.
+*/
+static char *from_root (const char *base) {
+  char here[PATH_MAX + 1];
+  if (base[0] == '/' || getcwd(here, PATH_MAX) == NULL)
+    return joined(base, strlen(base), "");
+  strcat(here, "/");
+  return joined(here, strlen(here), base);
+}
+
 lode_status files_name (files *f, const char *path, bool single_file) {
   size_t size = strlen(path);
-  const char *slash;
+  memset(f, 0, sizeof *f);
   while (size > 1 && path[size - 1] == '/')
     size--;
   f->base = joined(path, size, "");
-  f->data = joined(path, size, single_file ? "" : "/data.mdb");
-  f->side = joined(path, size, single_file ? "-lode" : "/lode.side");
-  f->dir = NULL;
-  if (f->base != NULL) {
-    slash = strrchr(f->base, '/');
+  f->root = f->base != NULL ? from_root(f->base) : NULL;
+  if (f->root != NULL) {
+    const char *slash = strrchr(f->root, '/');
+    size = strlen(f->root);
+    f->data = joined(f->root, size, single_file ? "" : "/data.mdb");
+    f->lock = joined(f->root, size, single_file ? "-lock" : "/lock.mdb");
+    f->side = joined(f->root, size, single_file ? "-lode" : "/lode.side");
     if (!single_file)
-      f->dir = joined(f->base, size, "");
+      f->dir = joined(f->root, size, "");
     else if (slash == NULL)
       f->dir = joined(".", 1, "");
     else
-      f->dir = joined(f->base, (size_t)(slash - f->base) + 1, "");
+      f->dir = joined(f->root, (size_t)(slash - f->root) + 1, "");
   }
-  if (f->base && f->data && f->side && f->dir)
+  if (f->data && f->lock && f->side && f->dir)
     return LODE_OK;
   files_free(f);
   return LODE_NO_MEMORY;
@@ -70,10 +85,12 @@ lode_status files_name (files *f, const char *path, bool single_file) {
 
 void files_free (files *f) {
   lode_free(f->base);
+  lode_free(f->root);
   lode_free(f->data);
+  lode_free(f->lock);
   lode_free(f->side);
   lode_free(f->dir);
-  f->base = f->data = f->side = f->dir = NULL;
+  memset(f, 0, sizeof *f);
 }
 
 bool files_make_dir (const files *f, unsigned mode) {

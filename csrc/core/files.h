@@ -11,7 +11,10 @@
 
 typedef struct files {  /* names, to be freed by files_free */
   char *base;  /* what the user named, without a slash at the end */
+  /* These stay good when the process goes to another directory: */
+  char *root;  /* the same from the root on */
   char *data;  /* the data file */
+  char *lock;  /* LMDB's */
   char *side;  /* lode's own */
   char *dir;   /* the directory of the data file */
 } files;

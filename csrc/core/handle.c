@@ -15,12 +15,15 @@ void handle_unclaim (lode_store *s, const unsigned char id[HASH_SIZE]) {
       continue;
     b->size -= HASH_SIZE;
     memmove(mine, b->data + b->size, HASH_SIZE);
-    claims_drop(s->shared->claims, id);
+    if (!kv_is_left(s->env))
+      claims_drop(s->shared->claims, id);
     return;
   }
 }
 
 void handle_unclaim_all (lode_store *s) {
+  if (kv_is_left(s->env))
+    s->claimed.size = 0;
   while (s->claimed.size > 0) {
     s->claimed.size -= HASH_SIZE;
     claims_drop(s->shared->claims, s->claimed.data + s->claimed.size);
@@ -140,6 +143,7 @@ static lode_status see_time (lode_coll *c, lode_store *s) {
 }
 
 lode_status handle_write (lode_store *s, bool *own) {
+  lode_status st;
   *own = false;
   if (s->readonly)
     return fail(&s->error, LODE_READONLY, "%s is open for reading only",
@@ -157,11 +161,27 @@ lode_status handle_write (lode_store *s, bool *own) {
                 "while its entry is being changed, and can't write to the "
                 "same store; use store:transaction", s->files.base);
   if (s->write.depth > 0)
-    return LODE_OK;
+    return handle_view(s);
   handle_done(s);
   *own = true;
   s->serial++;
-  return kv_write_begin(&s->write, s->timeout);
+  st = kv_write_begin(&s->write, s->timeout);
+  if (lode_unlikely(st == LODE_REENTRY && kv_is_left(s->env))) {
+    st = handle_reopen(s);
+    if (st == LODE_OK)
+      st = kv_write_begin(&s->write, s->timeout);
+  }
+  return st;
+}
+
+lode_status handle_lock (lode_store *s) {
+  lode_status st = kv_lock(&s->write, s->timeout);
+  if (lode_unlikely(st == LODE_REENTRY && kv_is_left(s->env))) {
+    st = handle_reopen(s);
+    if (st == LODE_OK)
+      st = kv_lock(&s->write, s->timeout);
+  }
+  return st;
 }
 
 lode_status handle_written (lode_store *s, bool own, lode_status st) {
@@ -226,7 +246,7 @@ lode_status handle_prepare (lode_store *s) {
   lode_status st;
   lode_assert(s->write.depth == 0 && s->snapshots == 0);
   if (s->foreign)
-    return LODE_OK;
+    return handle_here(s);
   st = db_names(s, &names, &generation);
   for (size_t at = 0; st == LODE_OK && at < names.size;) {
     lode_slice name = slice_of(names.data + at,

@@ -20,6 +20,8 @@
 #include "record.h"
 #include "shared.h"
 
+typedef struct checker checker; /* checker.h */
+
 struct lode_store {
   kv_env *env;
   kv_commits commits;
@@ -41,9 +43,13 @@ struct lode_store {
   kv_txn read, write;
   shared *shared;
   lode_maintenance maintenance;
+  lode_options options; /* as it was opened */
+  /* Starts what ran for it in the process that forked this one. */
+  lode_status (*reopened)(lode_store *s);
   uint64_t (*user_clock)(void *data);
   void *clock_data;
   bool keeps;          /* the thread of maintain.h works for it, too */
+  checker *checker;    /* null: none was asked for */
   clock_state clock;
   uint64_t swept, last_sweep; /* as lode_stats tells them */
   unsigned turn;       /* of inline sweeps, over the collections */
@@ -70,7 +76,7 @@ struct lode_coll {
   bool track;             /* reads are noted */
   uint64_t until;         /* when what it gave last may be another thing;
                              LODE_NEVER: only a commit changes it */
-  bool hooked;            /* its `removed` hook is running */
+  bool hooked;            /* its `removed` hook is running, or `failed` */
   bool orphan;            /* closed while a callback ran: to be freed */
   lode_buffer sweep;      /* the call after which the next sweep begins */
   uint64_t generation;    /* of the catalogue when it last stood there */
@@ -84,6 +90,38 @@ struct lode_coll {
 ** Views for reading
 ** =================================================================== */
 
+/*
+** Opens the file anew in a child made by fork, which has inherited the
+** handle. REENTRY while something is open that the parent began; NOT_FOUND,
+** and what lode_open gives.
+*/
+lode_status handle_reopen (lode_store *s);
+/* After kv_read_begin has failed with `st`. */
+lode_status handle_read_again (lode_store *s, lode_status st);
+
+/* Before what needs more of the environment than a view. */
+static inline lode_status handle_here (lode_store *s) {
+  return lode_unlikely(kv_is_left(s->env)) ? handle_reopen(s) : LODE_OK;
+}
+
+/* REENTRY where the view that is open is the parent process's. */
+static inline lode_status handle_view (lode_store *s) {
+  return lode_unlikely(kv_is_left(s->env))
+         ? kv_left_behind(s->env, &s->error) : LODE_OK;
+}
+
+/*
+** After a callback that gave `st`: a child made by fork in it goes no further
+** in what the parent is doing.
+*/
+static inline lode_status handle_back (lode_store *s, lode_status st) {
+  if (lode_likely(!kv_is_left(s->env)))
+    return st;
+  kv_txn_leave(&s->read);
+  kv_txn_leave(&s->write);
+  return kv_left_behind(s->env, &s->error);
+}
+
 static inline void handle_done (lode_store *s) {
   if (s->reading) {
     s->reading = false;
@@ -95,13 +133,15 @@ static inline lode_status handle_read (lode_store *s, kv_txn **t) {
   lode_status st;
   if (lode_unlikely(s->write.depth > 0)) {
     *t = &s->write;
-    return LODE_OK;
+    return handle_view(s);
   }
   *t = &s->read;
   if (lode_unlikely(s->snapshots > 0))
-    return LODE_OK;
+    return handle_view(s);
   handle_done(s);
   st = kv_read_begin(&s->read);
+  if (lode_unlikely(st != LODE_OK))
+    st = handle_read_again(s, st);
   s->reading = st == LODE_OK;
   return st;
 }
@@ -130,6 +170,8 @@ lode_status coll_gone (const lode_coll *c);
 ** then `*own`. READONLY, REENTRY and what kv_write_begin gives.
 */
 lode_status handle_write (lode_store *s, bool *own);
+/* Takes the writer lock alone, as kv_lock does. */
+lode_status handle_lock (lode_store *s);
 /* Ends it: commits its own on OK, rolls it back otherwise; gives `st`. */
 lode_status handle_written (lode_store *s, bool own, lode_status st);
 /* Whether entries are evicted when there are too many. */

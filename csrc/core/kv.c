@@ -21,7 +21,7 @@ static lode_slice slice_of_val (const MDB_val *v) {
 /* Forgets those that `t` made at `depth` or deeper and did not commit. */
 void kv_dbs_forget (kv_txn *t, unsigned depth) {
   kv_env *env = t->env;
-  if (env->maker != t)
+  if (env->maker != t || env->left)
     return;
   pthread_mutex_lock(&env->dbs_mutex);
   for (unsigned i = 0; i < env->max_dbs; i++)
@@ -187,6 +187,8 @@ lode_status kv_db_open (kv_txn *t, lode_slice name, bool create, kv_db *db,
                         kv_shape *shape) {
   bool resized = true;
   lode_status st = LODE_OK;
+  if (t->env->left)
+    return kv_left_behind(t->env, t->error);
   if (memchr(name.data, '\0', name.size) != NULL)
     return LODE_ABSENT; /* LMDB's names end in 0 */
   for (int tries = 8; resized && tries > 0; tries--) {
@@ -201,16 +203,29 @@ lode_status kv_db_open (kv_txn *t, lode_slice name, bool create, kv_db *db,
   return st;
 }
 
+lode_slice kv_db_name (const kv_env *env, kv_db db) {
+  return env->dbs[db].name;
+}
+
 void kv_db_close (kv_env *env, kv_db db) {
+  if (env->left)
+    return;
   pthread_mutex_lock(&env->dbs_mutex);
   if (env->dbs[db].uses > 0)
     env->dbs[db].uses--;
   pthread_mutex_unlock(&env->dbs_mutex);
 }
 
+static bool dbs_nearly_full (kv_env *env) {
+  bool full;
+  pthread_mutex_lock(&env->dbs_mutex);
+  full = env->used_dbs >= env->max_dbs - KV_SPARE_DBS / 2;
+  pthread_mutex_unlock(&env->dbs_mutex);
+  return full;
+}
+
 void kv_db_reap (kv_env *env) {
-  if (env->used_dbs < env->max_dbs - KV_SPARE_DBS / 2 ||
-      !gate_close(&env->gate, env->timeout))
+  if (env->left || !dbs_nearly_full(env) || !gate_close(&env->gate, env->timeout))
     return;
   pthread_mutex_lock(&env->dbs_mutex);
   for (unsigned i = 0; i < env->max_dbs; i++)
@@ -241,6 +256,10 @@ void kv_txn_init (kv_txn *t, kv_env *env, lode_error *error) {
 uint64_t kv_txn_number (const kv_txn *t) { return mdb_txn_id(t->txn); }
 
 void kv_txn_free (kv_txn *t) {
+  if (t->env->left) {
+    kv_forget(t);
+    return;
+  }
   while (t->depth > 0)
     kv_write_abort(t);
   if (t->locked)
@@ -254,6 +273,8 @@ void kv_txn_free (kv_txn *t) {
 }
 
 lode_status kv_dead (kv_txn *t) {
+  if (t->env->left)
+    return kv_left_behind(t->env, t->error);
   return fail(t->error, LODE_IO, "%s has lost its memory map; close every "
               "handle of this process and open it again", t->env->name);
 }
@@ -297,6 +318,10 @@ lode_status kv_read_begin (kv_txn *t) {
 }
 
 void kv_read_end (kv_txn *t) {
+  if (lode_unlikely(t->env->left)) {
+    kv_forget(t);
+    return;
+  }
   mdb_txn_reset(t->txn);
   t->txn = NULL;
   gate_leave(&t->env->gate);
@@ -332,6 +357,8 @@ lode_status kv_db_remove (kv_txn *t, lode_slice name) {
   kv_open_db *entry;
   lode_status st = LODE_OK;
   kv_db db;
+  if (env->left)
+    return kv_left_behind(env, t->error);
   pthread_mutex_lock(&env->dbs_mutex);
   entry = dbs_find(env, name, &db);
   if (entry != NULL && entry->uses > 0)
@@ -395,7 +422,10 @@ static lode_status cursor_result (kv_txn *t, int rc, MDB_val *k, MDB_val *v,
 lode_status kv_cursor_seek (kv_txn *t, kv_cursor *c, lode_slice at,
                             lode_slice *key, lode_slice *value) {
   MDB_val k = val_of(at), v;
-  int rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+  int rc;
+  if (lode_unlikely(t->failed_depth != 0))
+    return kv_usable(t);
+  rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
   return cursor_result(t, rc, &k, &v, key, value);
 }
 
@@ -404,7 +434,10 @@ lode_status kv_cursor_move (kv_txn *t, kv_cursor *c, kv_move move,
   static const MDB_cursor_op ops[] = { MDB_FIRST, MDB_LAST, MDB_NEXT,
                                        MDB_PREV };
   MDB_val k, v;
-  int rc = mdb_cursor_get(c, &k, &v, ops[move]);
+  int rc;
+  if (lode_unlikely(t->failed_depth != 0))
+    return kv_usable(t);
+  rc = mdb_cursor_get(c, &k, &v, ops[move]);
   return cursor_result(t, rc, &k, &v, key, value);
 }
 

@@ -39,7 +39,9 @@ typedef struct kv_txn {
   struct MDB_txn *txn;    /* the open one, innermost; null: none */
   struct MDB_txn *idle;   /* a reader's, reset, to be renewed */
   /* of writers only */
-  bool locked;            /* holds the writer lock */
+  bool locked;            /* holds the writer lock, */
+  pthread_t owner;        /* for this thread */
+  bool buried;            /* which has ended: another has rolled it back */
   bool sync;              /* commits reach the disk */
   bool logging;
   bool allowance;         /* the map was widened for deletes */
@@ -67,6 +69,18 @@ lode_status kv_open (const files *f, const lode_options *options,
                      const kv_hooks *hooks, kv_env **env, lode_error *error);
 /* Closes it with the last handle. */
 void kv_release (kv_env *env);
+
+/*
+** Whether another process opened it, of which this one is a child made by
+** fork. Then it is good for nothing but to be released, after its
+** transactions were freed: what they do besides gives REENTRY, and where
+** nothing is open it is to be opened anew.
+*/
+bool kv_is_left (const kv_env *env);
+/* That REENTRY, with words. */
+lode_status kv_left_behind (const kv_env *env, lode_error *error);
+/* Marks a transaction that such a child has inherited open. */
+void kv_txn_leave (kv_txn *t);
 
 /* The data file's descriptor, which stays LMDB's. */
 int kv_data (const kv_env *env);
@@ -99,7 +113,8 @@ typedef struct kv_figures {
   unsigned readers, max_readers, handles;
 } kv_figures;
 
-lode_status kv_measure (kv_txn *read, kv_figures *figures);
+/* With `t` open: of the last commit. */
+lode_status kv_measure (kv_txn *t, kv_figures *figures);
 unsigned kv_collections (const kv_env *env); /* most that are allowed */
 
 /*
@@ -160,6 +175,8 @@ typedef struct kv_shape { /* how another program made a database */
 lode_status kv_db_open (kv_txn *t, lode_slice name, bool create, kv_db *db,
                         kv_shape *shape);
 void kv_db_close (kv_env *env, kv_db db);
+/* The name of an open one, which lives as long as that. */
+lode_slice kv_db_name (const kv_env *env, kv_db db);
 /* Closes those that nobody uses, when many are open. */
 void kv_db_reap (kv_env *env);
 /* Empties it. */
@@ -223,6 +240,16 @@ typedef struct kv_open_db { /* a database that is open in this process */
   unsigned depth;        /* and the level of it */
 } kv_open_db;
 
+#define KV_FDS 3 /* descriptors of LMDB: lock file, data file, data file */
+
+typedef struct kv_place { /* where the lock file stands; see kv_place.c */
+  int dir;               /* its directory; -1: none is watched */
+  char *lock, *side;     /* names in there */
+  dev_t device;
+  ino_t lock_inode, side_inode;
+  _Atomic uint64_t looked; /* when it was looked at last, in ms */
+} kv_place;
+
 struct kv_env {
   kv_env *next;          /* in the registry */
   dev_t device;
@@ -233,7 +260,14 @@ struct kv_env {
   gate gate;
   writer writer;
   bool readonly;
-  bool dead;             /* lost its map: only to be closed */
+  bool dead;             /* lost its map, or left: only to be closed */
+  bool left;             /* another process opened it (kv_left.c) */
+  int fds[KV_FDS];       /* what LMDB has open; -1: nothing */
+  kv_place place;
+  pthread_mutex_t burial; /* of the next three */
+  kv_txn *writing;       /* who has the writer lock */
+  MDB_txn *orphan;       /* what a handle began that is gone; null: none */
+  bool orphan_inside;    /* the gate */
   bool nosync;           /* as the flag stands now */
   bool widened;          /* the map is past the quota, for deletes */
   uint64_t map_size, max_size, page_size;
@@ -268,8 +302,31 @@ lode_status kv_map_change (kv_env *env, uint64_t size, lode_error *e);
 void kv_dbs_keep (kv_txn *t, unsigned depth);
 void kv_dbs_forget (kv_txn *t, unsigned depth);
 
-/* IO: the environment has no map any more. */
+/* REENTRY, IO: the environment is left, or has no map any more. */
 lode_status kv_dead (kv_txn *t);
+
+/* Leaves an environment that this process has inherited (kv_left.c). */
+void kv_leave (kv_env *env);
+/* Forgets what a transaction of such an environment has open. */
+void kv_forget (kv_txn *t);
+/* Rolls back what a thread has left open that ended with the writer lock. */
+void kv_bury (kv_env *env);
+/*
+** A writer is to end, in a thread that is not its own. True: it may, since
+** its own has ended. Else it was given up, or was by another, and `t` is
+** only to be forgotten.
+*/
+bool kv_disown (kv_txn *t);
+/* Takes over what kv_disown gave up in this thread. False: nothing. */
+bool kv_adopt (kv_env *env);
+
+/* What LMDB has opened, and where: kv_place.c. 0, or an error's number. */
+int kv_place_find (kv_env *env, const files *f);
+void kv_place_free (kv_env *env);
+/* Whether another process has the file open with another lock file. */
+bool kv_place_is_shared (const kv_env *env);
+/* IO when the lock file is not what it was; looks now and then. */
+lode_status kv_place_check (kv_env *env, lode_error *error);
 
 /* The writing half of kv_db_remove. */
 lode_status kv_write_remove (kv_txn *t, lode_slice name);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "fork.h"
 #include "hash.h"
 
 _Static_assert(sizeof(size_t) == 8, "lode's maps need a 64-bit machine");
@@ -111,20 +112,17 @@ static unsigned most_dbs (const lode_options *o) {
 static int open_once (const files *f, const lode_options *o, uint64_t map,
                       unsigned flags, MDB_env **mdb) {
   MDB_env *env;
-  mdb_filehandle_t fd;
   struct stat st;
-  bool is_dir = stat(f->base, &st) == 0 && S_ISDIR(st.st_mode);
+  bool is_dir = stat(f->root, &st) == 0 && S_ISDIR(st.st_mode);
   int rc = mdb_env_create(&env);
   if (rc != 0)
     return rc;
   if ((rc = mdb_env_set_mapsize(env, map)) == 0 &&
       (rc = mdb_env_set_maxreaders(env, o->readers)) == 0 &&
       (rc = mdb_env_set_maxdbs(env, most_dbs(o))) == 0 &&
-      (rc = mdb_env_open(env, f->base, flags | MDB_NOTLS |
+      (rc = mdb_env_open(env, f->root, flags | MDB_NOTLS |
                          (is_dir ? 0u : (unsigned)MDB_NOSUBDIR),
-                         (mdb_mode_t)o->mode)) == 0 &&
-      (rc = mdb_env_get_fd(env, &fd)) == 0) {
-    fcntl(fd, F_SETFD, FD_CLOEXEC); /* LMDB leaves it open to children */
+                         (mdb_mode_t)o->mode)) == 0) {
     *mdb = env;
     return 0;
   }
@@ -200,8 +198,10 @@ static void env_free (kv_env *env) {
     munmap((void *)env->metas, 2 * env->page_size);
   if (env->mdb != NULL)
     mdb_env_close(env->mdb);
+  kv_place_free(env);
   writer_destroy(&env->writer);
   gate_destroy(&env->gate);
+  pthread_mutex_destroy(&env->burial);
   pthread_cond_destroy(&env->dbs_changed);
   pthread_mutex_destroy(&env->dbs_mutex);
   for (unsigned i = 0; env->dbs != NULL && i < env->max_dbs; i++)
@@ -229,6 +229,9 @@ static bool env_init (kv_env *env, const char *name,
                       const lode_options *o) {
   size_t size = strlen(name) + 1;
   memset(env, 0, sizeof *env);
+  env->place.dir = -1;
+  for (int i = 0; i < KV_FDS; i++)
+    env->fds[i] = -1;
   env->max_size = o->max_size != 0 ? whole_pages(o->max_size) : 0;
   env->collections = o->collections;
   env->timeout = o->lock_timeout;
@@ -241,6 +244,7 @@ static bool env_init (kv_env *env, const char *name,
     memset(env->dbs, 0, env->max_dbs * sizeof *env->dbs);
   return writer_init(&env->writer, NULL, 0) && gate_init(&env->gate) &&
          pthread_mutex_init(&env->dbs_mutex, NULL) == 0 &&
+         pthread_mutex_init(&env->burial, NULL) == 0 &&
          gate_condition(&env->dbs_changed) && env->name != NULL &&
          env->dbs != NULL;
 }
@@ -269,6 +273,8 @@ static int env_open (kv_env *env, const files *f, const lode_options *o) {
                        &env->map_size);
   }
   if (rc == 0)
+    rc = kv_place_find(env, f);
+  if (rc == 0)
     rc = open_main(env->mdb);
   if (rc != 0)
     return rc;
@@ -281,8 +287,8 @@ static int env_open (kv_env *env, const files *f, const lode_options *o) {
 
 /* Writes a new store into the file `path` and syncs it. */
 static lode_status write_new (const files *f, const char *path,
-                              const lode_options *o, const kv_hooks *hooks,
-                              lode_error *error) {
+                              const char *lock, const lode_options *o,
+                              const kv_hooks *hooks, lode_error *error) {
   lode_options small = *o;
   files there = *f;
   kv_env *env;
@@ -290,7 +296,8 @@ static lode_status write_new (const files *f, const char *path,
   int rc;
   small.map_size = MAP_SMALLEST;
   small.max_size = 0;
-  there.base = (char *)path;
+  there.root = there.data = (char *)path;
+  there.lock = (char *)lock;
   env = env_alloc(f->base, &small);
   if (env == NULL)
     return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
@@ -320,7 +327,7 @@ static lode_status create (const files *f, const lode_options *o,
     return fail(error, LODE_BAD_ARGUMENT, "the path is too long: %.80s...",
                 f->base);
   snprintf(lock, sizeof lock, "%s-lock", path);
-  st = write_new(f, path, o, hooks, error);
+  st = write_new(f, path, lock, o, hooks, error);
   if (st == LODE_OK && link(path, f->data) != 0 && errno != EEXIST)
     st = kv_failure(error, errno, f->data);
   unlink(path);
@@ -342,6 +349,13 @@ static lode_status env_new (const files *f, const lode_options *o,
   rc = env_open(env, f, o);
   if (rc != 0) {
     st = kv_failure(error, rc, f->base);
+    goto failed;
+  }
+  if (kv_place_is_shared(env)) {
+    st = fail(error, LODE_BUSY, "%s: another process has this data file open "
+              "with another lock file, so neither would see the other: "
+              "%s was deleted or replaced, or the data file has a link in "
+              "another directory; close it there first", f->base, f->lock);
     goto failed;
   }
   if (!env->readonly) {
@@ -376,6 +390,15 @@ static lode_status same_options (const kv_env *env, const lode_options *o,
   return fail(error, LODE_INCOMPATIBLE, "%s is open in this process with "
               "another %s; close it first, or give the same", env->name,
               other);
+}
+
+/* In a child: every environment is the parent's. */
+static void leave_all (void) {
+  while (registry != NULL) {
+    kv_env *env = registry;
+    registry = env->next;
+    kv_leave(env);
+  }
 }
 
 static kv_env *registered (const struct stat *st) {
@@ -431,6 +454,7 @@ static lode_status make_if_absent (const files *f, const lode_options *o,
 lode_status kv_open (const files *f, const lode_options *options,
                      const kv_hooks *hooks, kv_env **env,
                      lode_error *error) {
+  static fork_room room = { .mutex = &registry_mutex, .child = leave_all };
   lode_status st = make_if_absent(f, options, hooks, error);
   if (st != LODE_OK)
     return st;
@@ -438,6 +462,9 @@ lode_status kv_open (const files *f, const lode_options *options,
     return fail(error, LODE_UNSAFE_FS, "%s is on a network or shared file "
                 "system, where memory maps lose data; use a local disk, or "
                 "allow_unsafe_fs = true if you know better", f->base);
+  if (!fork_watch(&room))
+    return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
+  fork_notice();
   pthread_mutex_lock(&registry_mutex);
   st = open_registered(f, options, hooks, env, error);
   pthread_mutex_unlock(&registry_mutex);
@@ -445,6 +472,8 @@ lode_status kv_open (const files *f, const lode_options *options,
 }
 
 void kv_release (kv_env *env) {
+  if (env->left)
+    return;
   pthread_mutex_lock(&registry_mutex);
   lode_assert(env->handles > 0);
   if (--env->handles == 0) {
@@ -467,7 +496,8 @@ bool kv_readonly (const kv_env *env) { return env->readonly; }
 
 int kv_data (const kv_env *env) {
   mdb_filehandle_t fd = -1;
-  mdb_env_get_fd(env->mdb, &fd);
+  if (!env->left)
+    mdb_env_get_fd(env->mdb, &fd);
   return fd;
 }
 
@@ -494,17 +524,34 @@ kv_commits kv_commits_of (const kv_env *env) {
 }
 
 lode_status kv_flush (kv_env *env, lode_error *error) {
-  int rc = env->readonly ? 0 : mdb_env_sync(env->mdb, 1);
+  int rc = env->readonly || env->left ? 0 : mdb_env_sync(env->mdb, 1);
   return rc == 0 ? LODE_OK : kv_failure(error, rc, env->name);
+}
+
+/* LMDB's copy; its transaction may have to begin as any reader's may. */
+static int copy_to (kv_env *env, int fd, bool compact, lode_error *error) {
+  int rc = 0;
+  for (int i = 0; i < OPEN_TRIES; i++) {
+    gate_enter(&env->gate);
+    rc = mdb_env_copyfd2(env->mdb, fd, compact ? MDB_CP_COMPACT : 0);
+    gate_leave(&env->gate);
+    if (rc == MDB_MAP_RESIZED) { /* another process has grown the map */
+      if (kv_map_change(env, 0, error) != LODE_OK)
+        break;
+    }
+    else if (rc != MDB_READERS_FULL || mdb_reader_check(env->mdb, NULL) != 0)
+      break;
+    if (lseek(fd, 0, SEEK_SET) != 0 || ftruncate(fd, 0) != 0)
+      return errno;
+  }
+  return rc;
 }
 
 /* Copies to `fd`, syncs it, and gives it its name. */
 static int backup_to (kv_env *env, int fd, const char *part,
-                      const char *path, const char *dir, bool compact) {
-  int rc;
-  gate_enter(&env->gate);
-  rc = mdb_env_copyfd2(env->mdb, fd, compact ? MDB_CP_COMPACT : 0);
-  gate_leave(&env->gate);
+                      const char *path, const char *dir, bool compact,
+                      lode_error *error) {
+  int rc = copy_to(env, fd, compact, error);
   if (rc != 0)
     return rc;
   if (fsync(fd) != 0 || link(part, path) != 0 || !files_sync_dir(dir))
@@ -516,6 +563,8 @@ lode_status kv_backup (kv_env *env, const char *path, const char *dir,
                        bool compact, lode_error *error) {
   char part[4096];
   int fd, rc;
+  if (env->left)
+    return kv_left_behind(env, error);
   if (writer_is_mine(&env->writer))
     return fail(error, LODE_REENTRY, "%s: no backup inside of a "
                 "transaction; take it before or after", env->name);
@@ -525,7 +574,7 @@ lode_status kv_backup (kv_env *env, const char *path, const char *dir,
   fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0)
     return kv_failure(error, errno, path);
-  rc = backup_to(env, fd, part, path, dir, compact);
+  rc = backup_to(env, fd, part, path, dir, compact, error);
   close(fd);
   unlink(part);
   return rc == 0 ? LODE_OK : kv_failure(error, rc, path);
@@ -539,13 +588,42 @@ static int count_reader (const char *line, void *count) {
   return 0;
 }
 
-lode_status kv_measure (kv_txn *read, kv_figures *figures) {
-  kv_env *env = read->env;
+/*
+** The tree of free pages, which LMDB shows to readers alone: so a writer
+** gets what was free at the last commit.
+*/
+static int count_free (const kv_txn *t, uint64_t *n) {
+  MDB_txn *txn = t->txn, *own = NULL;
+  MDB_cursor *c;
+  MDB_val k, v;
+  int rc = 0;
+  *n = 0;
+  if (t->depth > 0) {
+    rc = mdb_txn_begin(t->env->mdb, NULL, MDB_RDONLY, &own);
+    txn = own;
+  }
+  if (rc == 0)
+    rc = mdb_cursor_open(txn, 0, &c);
+  if (rc == 0) {
+    while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+      size_t pages;
+      if (v.mv_size >= sizeof pages) {
+        memcpy(&pages, v.mv_data, sizeof pages);
+        *n += pages;
+      }
+    }
+    mdb_cursor_close(c);
+  }
+  if (own != NULL)
+    mdb_txn_abort(own);
+  return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+lode_status kv_measure (kv_txn *t, kv_figures *figures) {
+  kv_env *env = t->env;
   mdb_filehandle_t fd;
   MDB_envinfo info;
   MDB_stat stat_main;
-  MDB_cursor *c;
-  MDB_val k, v;
   struct stat st;
   int rc = mdb_env_get_fd(env->mdb, &fd);
   if (rc == 0 && fstat(fd, &st) != 0)
@@ -555,18 +633,9 @@ lode_status kv_measure (kv_txn *read, kv_figures *figures) {
   if (rc == 0)
     rc = mdb_env_stat(env->mdb, &stat_main);
   if (rc == 0)
-    rc = mdb_cursor_open(read->txn, 0, &c); /* 0: the tree of free pages */
+    rc = count_free(t, &figures->free_pages);
   if (rc != 0)
-    return kv_failure(read->error, rc, env->name);
-  figures->free_pages = 0;
-  while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
-    size_t pages;
-    if (v.mv_size >= sizeof pages) {
-      memcpy(&pages, v.mv_data, sizeof pages);
-      figures->free_pages += pages;
-    }
-  }
-  mdb_cursor_close(c);
+    return kv_failure(t->error, rc, env->name);
   figures->file_size = (uint64_t)st.st_size;
   figures->map_size = info.me_mapsize;
   figures->max_size = env->max_size;

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
+#include "fork.h"
 
 #define MAP_STEP ((uint64_t)64 << 20)  /* least growth */
 #define MAP_NEAR ((uint64_t)1 << 30)   /* log when no more than this is left */
@@ -150,6 +151,12 @@ static lode_status fail_at (kv_txn *t, unsigned depth, lode_status st) {
 
 /* A level that has failed takes nothing more. */
 lode_status kv_usable (kv_txn *t) {
+  if (lode_unlikely(t->env->left))
+    return kv_left_behind(t->env, t->error);
+  if (lode_unlikely(t->buried))
+    return fail(t->error, LODE_REENTRY, "%s: the thread that began this "
+                "transaction has ended without ending it, so it was rolled "
+                "back", t->env->name);
   if (lode_unlikely(t->failed_depth != 0))
     return fail(t->error, t->failed, "%s: this transaction has failed (%s) "
                 "and can only be rolled back", t->env->name,
@@ -373,18 +380,11 @@ lode_status kv_write_remove (kv_txn *t, lode_slice name) {
                slice_of(NULL, 0));
 }
 
-lode_status kv_lock (kv_txn *t, unsigned timeout) {
+/* The words for a writer lock that was not to be had. */
+static void tell_lock (kv_txn *t, lode_status st, int pid,
+                       unsigned timeout) {
   kv_env *env = t->env;
-  int pid = 0;
-  lode_status st;
-  lode_assert(!t->locked && t->depth == 0);
-  if (env->readonly)
-    return fail(t->error, LODE_READONLY, "%s is open for reading only",
-                env->name);
-  st = writer_acquire(&env->writer, timeout, &pid);
-  if (st == LODE_OK)
-    t->locked = true;
-  else if (st == LODE_REENTRY)
+  if (st == LODE_REENTRY)
     fail(t->error, st, "%s: this thread is writing through another handle "
          "of the same store; finish that first, or write through it",
          env->name);
@@ -397,20 +397,54 @@ lode_status kv_lock (kv_txn *t, unsigned timeout) {
   else
     fail(t->error, st, "%s: the side file can't be locked (%s)", env->name,
          strerror(errno));
-  return st;
 }
 
+lode_status kv_lock (kv_txn *t, unsigned timeout) {
+  kv_env *env = t->env;
+  bool ended;
+  int pid;
+  lode_status st;
+  lode_assert(!t->locked && t->depth == 0);
+  fork_notice();
+  if (env->left)
+    return kv_left_behind(env, t->error);
+  if (env->readonly)
+    return fail(t->error, LODE_READONLY, "%s is open for reading only",
+                env->name);
+  st = writer_acquire(&env->writer, timeout, &pid, &ended);
+  if (st == LODE_REENTRY && kv_adopt(env))
+    st = LODE_OK;
+  if (st != LODE_OK) {
+    tell_lock(t, st, pid, timeout);
+    return st;
+  }
+  if (ended)
+    kv_bury(env);
+  env->writing = t;
+  t->locked = true;
+  t->owner = pthread_self();
+  return LODE_OK;
+}
+
+/* In whatever thread: LMDB knows nothing of it. */
 void kv_unlock (kv_txn *t) {
   lode_assert(t->locked);
+  if (t->env->left || t->buried) {
+    kv_forget(t);
+    return;
+  }
   t->locked = false;
+  t->env->writing = NULL;
   writer_release(&t->env->writer);
 }
 
 /* Begins the outermost transaction; the writer lock is held. */
 static lode_status begin_outermost (kv_txn *t) {
   kv_env *env = t->env;
-  lode_status st = LODE_OK;
+  lode_status st = kv_place_check(env, t->error);
   int rc = 0;
+  if (st != LODE_OK)
+    return st;
   if (env->widened) { /* back to the quota before anything is added */
     st = kv_map_change(env, env->max_size, t->error);
     if (st != LODE_OK)
@@ -449,13 +483,24 @@ static bool map_is_near (kv_txn *t) {
          (uint64_t)info.me_last_pgno * t->env->page_size + MAP_NEAR;
 }
 
+/* REENTRY where the lock is the parent process's, or another thread's. */
+static lode_status is_mine (kv_txn *t) {
+  lode_status st = kv_usable(t);
+  if (st == LODE_OK && !pthread_equal(t->owner, pthread_self()))
+    st = fail(t->error, LODE_REENTRY, "%s: a transaction ends in the thread "
+              "in which it began", t->env->name);
+  return st;
+}
+
 lode_status kv_write_begin (kv_txn *t, unsigned timeout) {
   lode_status st;
   int rc;
   if (t->depth == 0) {
     if (!t->locked && (st = kv_lock(t, timeout)) != LODE_OK)
       return st;
-    st = begin_outermost(t);
+    st = is_mine(t);
+    if (st == LODE_OK)
+      st = begin_outermost(t);
     if (st != LODE_OK) {
       kv_unlock(t);
       return st;
@@ -495,8 +540,23 @@ static void ended (kv_txn *t) {
   kv_unlock(t);
 }
 
+/* Whether the calling thread can end the outermost transaction. */
+static bool can_end (kv_txn *t) {
+  return pthread_equal(t->owner, pthread_self()) ? !t->buried
+                                                 : kv_disown(t);
+}
+
 void kv_write_abort (kv_txn *t) {
   lode_assert(t->depth > 0);
+  if (t->env->left) {
+    if (--t->depth == 0)
+      kv_forget(t);
+    return;
+  }
+  if (t->depth == 1 && !can_end(t)) {
+    kv_forget(t);
+    return;
+  }
   kv_dbs_forget(t, t->depth);
   if (t->txn != NULL)
     mdb_txn_abort(t->txn);
@@ -549,7 +609,7 @@ static void note_commit (kv_txn *t, uint64_t number) {
 }
 
 lode_status kv_write_commit (kv_txn *t) {
-  lode_status st = kv_usable(t);
+  lode_status st = is_mine(t);
   uint64_t number;
   int rc = 0;
   lode_assert(t->depth > 0);

@@ -17,6 +17,7 @@ void life_describe (lode_coll *c, lode_slice whole, lode_value value,
   e->key = whole;
   e->value = value;
   e->now = now;
+  e->timed = (parts->flags & RECORD_TIMES) != 0;
   e->ctime = parts->ctime;
   e->mtime = parts->mtime;
   e->atime = parts->atime;
@@ -65,7 +66,7 @@ lode_status life_ask (lode_coll *c, kv_txn *t, const lode_entry *e,
   pinned p = pin(s, t);
   lode_status st = c->hooks.deadline(c->hooks.data, e, expires);
   unpin(s, p);
-  return st;
+  return handle_back(s, st);
 }
 
 /* Asks the hook for a rank. */
@@ -76,6 +77,7 @@ static lode_status ask_rank (lode_coll *c, const lode_entry *e,
   pinned p = pin(s, &s->write);
   lode_status st = c->hooks.rank(c->hooks.data, e, &x);
   unpin(s, p);
+  st = handle_back(s, st);
   if (st == LODE_OK)
     *rank = order_of_number(x);
   return st;
@@ -94,13 +96,18 @@ lode_status life_rank (lode_coll *c, const life_item *item,
 
 void life_failed (lode_coll *c, const life_item *item) {
   lode_entry e;
+  bool hooked;
   if (c->hooks.failed == NULL)
     return;
   life_describe(c, item->whole, item->record.value, &item->parts, 0, &e);
   e.value.data = slice_of(NULL, 0); /* a write may have moved it */
+  hooked = c->hooked;
+  c->hooked = true; /* what it writes here evicts nothing, or it would fail
+                       for the same entry again */
   c->store->calling++;
   c->hooks.failed(c->hooks.data, &e);
   c->store->calling--;
+  c->hooked = hooked;
 }
 
 bool life_waits (const lode_coll *c) {
@@ -315,7 +322,7 @@ static lode_status bury_told (lode_coll *c, const life_item *item,
   if (st == LODE_OK) {
     c->hooked = true;
     s->calling++;
-    st = c->hooks.removed(c->hooks.data, e);
+    st = handle_back(s, c->hooks.removed(c->hooks.data, e));
     s->calling--;
     c->hooked = false;
   }
@@ -346,6 +353,8 @@ lode_status life_bury (lode_coll *c, const life_item *item, bool evicted) {
   if (c->hooks.removed == NULL || is_nothing(item))
     return life_remove(c, item);
   st = clock_now(&c->store->clock, &now);
+  if (st == LODE_OK && c->hooks.removed == NULL)
+    st = LODE_CALLBACK; /* its owner was collected while the clock ran */
   if (st != LODE_OK)
     return st;
   life_describe(c, item->whole, item->record.value, &item->parts, now, &e);

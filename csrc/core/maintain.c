@@ -5,7 +5,8 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <unistd.h>
+
+#include "fork.h"
 
 #define SLICE 256         /* calls and notes of one transaction */
 #define REST 1000         /* ms that the thread sleeps */
@@ -45,34 +46,52 @@ static lode_status next_collection (lode_store *s, lode_buffer *name,
   return st;
 }
 
-/* Calls `each` for one collection; one that has gone meanwhile is none. */
+/*
+** Calls `each` for one collection; one that has gone meanwhile is none. A
+** handle that had to be opened for it goes to `opened`, an array of them.
+*/
 static lode_status visit (lode_store *s, lode_slice name, uint32_t number,
-                          lode_kind kind, maintain_visit *each, void *data) {
+                          lode_kind kind, lode_buffer *opened,
+                          maintain_visit *each, void *data) {
   lode_coll_options options;
-  lode_coll *c = open_handle(s, number), *opened = NULL;
+  lode_coll *c = open_handle(s, number);
   lode_status st = LODE_OK;
   if (c == NULL) {
     memset(&options, 0, sizeof options);
-    st = lode_coll_open(s, name, kind, &options, &opened);
-    c = opened;
+    st = lode_coll_open(s, name, kind, &options, &c);
+    if (st == LODE_OK && lode_buffer_add(opened, &c, sizeof c) != LODE_OK) {
+      lode_coll_close(c);
+      st = handle_no_memory(s);
+    }
   }
   if (st == LODE_OK)
     st = each(c, data);
-  lode_coll_close(opened);
   return st == LODE_NOT_FOUND || st == LODE_INCOMPATIBLE ? LODE_OK : st;
 }
 
+/* Closes the handles that were opened by visits. */
+static void close_opened (lode_buffer *opened) {
+  while (opened->size > 0) {
+    lode_coll *c;
+    opened->size -= sizeof c;
+    memcpy(&c, opened->data + opened->size, sizeof c);
+    lode_coll_close(c);
+  }
+}
+
 lode_status maintain_each (lode_store *s, maintain_visit *each, void *data) {
-  lode_buffer name = { NULL, 0, 0 };
+  lode_buffer name = { NULL, 0, 0 }, opened = { NULL, 0, 0 };
   uint32_t number;
   lode_kind kind;
   lode_status st;
   while ((st = next_collection(s, &name, &number, &kind)) == LODE_OK) {
-    st = visit(s, slice_of_buffer(&name), number, kind, each, data);
+    st = visit(s, slice_of_buffer(&name), number, kind, &opened, each, data);
+    close_opened(&opened);
     if (st != LODE_OK)
       break;
   }
   lode_buffer_free(&name);
+  lode_buffer_free(&opened);
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
@@ -85,9 +104,14 @@ lode_status maintain_each (lode_store *s, maintain_visit *each, void *data) {
 typedef struct upkeep {
   const lode_budget *budget;
   uint64_t until;     /* by the monotonic clock, in ms; 0: no bound */
+  uint64_t latest;    /* of the calls to be answered; 0: not known yet */
   uint64_t removed;
   bool worked, more;  /* in this round; `more`: than the budget allows */
   bool served;        /* this collection had its turn */
+  lode_buffer opened; /* handles, for all rounds: they know where a sweep
+                         has come to */
+  lode_buffer done;   /* numbers of the collections that were swept to the
+                         end: what they kept is not looked at again */
 } upkeep;
 
 static uint64_t monotonic_ms (void) {
@@ -107,11 +131,30 @@ static uint64_t slice_of_budget (const upkeep *u) {
   return u->budget->entries != 0 && left < SLICE ? left : SLICE;
 }
 
+static bool is_done (const upkeep *u, uint32_t number) {
+  for (size_t at = 0; at < u->done.size; at += sizeof number)
+    if (memcmp(u->done.data + at, &number, sizeof number) == 0)
+      return true;
+  return false;
+}
+
+static lode_status sweep (lode_coll *c, upkeep *u) {
+  bool more;
+  lode_status st = sweep_coll(c, slice_of_budget(u), &u->latest,
+                              &u->removed, &more);
+  if (st == LODE_OK && !more &&
+      lode_buffer_add(&u->done, &c->number, sizeof c->number) != LODE_OK)
+    st = handle_no_memory(c->store);
+  u->worked |= more;
+  u->more |= more;
+  return st;
+}
+
 /* One transaction of upkeep for one collection, if it needs any. */
 static lode_status keep_up (lode_coll *c, void *data) {
   upkeep *u = data;
   lode_store *s = c->store;
-  bool due, noted, own, more = false;
+  bool due, noted, own;
   kv_txn *t;
   lode_status st = handle_read(s, &t);
   if (st != LODE_OK)
@@ -120,8 +163,11 @@ static lode_status keep_up (lode_coll *c, void *data) {
   if (st == LODE_OK)
     st = sweep_needed(c, t, &due, &noted);
   handle_done(s);
-  if (st != LODE_OK || !(due || noted))
+  if (st != LODE_OK)
     return st;
+  due = due && !is_done(u, c->number);
+  if (!due && !noted)
+    return LODE_OK;
   if (is_spent(u)) {
     u->more |= due;
     return LODE_OK;
@@ -129,13 +175,13 @@ static lode_status keep_up (lode_coll *c, void *data) {
   st = coll_write(c, &own);
   if (st != LODE_OK)
     return st;
+  if (due) /* before accesses are kept: those of the dead are told */
+    st = sweep(c, u);
   noted = access_count_of(s->shared->accesses, c->number) > SLICE;
-  st = sweep_keep(c, SLICE);
-  if (st == LODE_OK && due)
-    st = sweep_coll(c, slice_of_budget(u), &u->removed, &more);
+  if (st == LODE_OK)
+    st = sweep_keep(c, SLICE);
   u->served = true;
-  u->worked |= more || noted;
-  u->more |= more;
+  u->worked |= noted;
   return handle_written(s, own, st);
 }
 
@@ -165,7 +211,8 @@ static lode_status each_once (lode_store *s, upkeep *u, lode_slice began,
     if (st != LODE_OK || round_ends(began, wrapped, slice_of_buffer(name)))
       break;
     u->served = false;
-    st = visit(s, slice_of_buffer(name), number, kind, keep_up, u);
+    st = visit(s, slice_of_buffer(name), number, kind, &u->opened, keep_up,
+               u);
     if (st == LODE_OK && u->served)
       st = buffer_set(&s->next, name->data, name->size);
   }
@@ -185,7 +232,7 @@ static lode_status round_of (lode_store *s, upkeep *u) {
 
 lode_status lode_maintain (lode_store *s, const lode_budget *budget,
                            uint64_t *removed, bool *more) {
-  upkeep u = { budget, 0, 0, false, false, false };
+  upkeep u;
   lode_status st;
   if (s->write.depth > 0)
     return fail(&s->error, LODE_REENTRY, "%s: sweeps have transactions of "
@@ -194,11 +241,16 @@ lode_status lode_maintain (lode_store *s, const lode_budget *budget,
     bool own;
     return handle_write(s, &own); /* which refuses */
   }
+  memset(&u, 0, sizeof u);
+  u.budget = budget;
   if (budget->ms != 0)
     u.until = monotonic_ms() + budget->ms;
   do
     st = round_of(s, &u);
   while (st == LODE_OK && u.worked && !is_spent(&u));
+  close_opened(&u.opened);
+  lode_buffer_free(&u.opened);
+  lode_buffer_free(&u.done);
   if (st != LODE_OK)
     return st;
   *removed = u.removed;
@@ -220,7 +272,7 @@ static lode_status keep_all_of (lode_coll *c, void *data) {
 
 void maintain_keep_all (lode_store *s) {
   if (s->readonly || s->foreign || s->guards > 0 || s->snapshots > 0 ||
-      access_count(s->shared->accesses) == 0 || !shared_is_last(s->shared))
+      !shared_is_last(s->shared) || access_count(s->shared->accesses) == 0)
     return;
   if (s->timeout > REST)
     s->timeout = REST; /* closing is not held up for long */
@@ -238,7 +290,6 @@ typedef struct keeper { /* one for each environment that wants it */
   kv_env *env;
   unsigned users;
   lode_store *store;    /* its own handle */
-  pid_t process;        /* a child made by fork has no such thread */
   pthread_t thread;
   pthread_mutex_t mutex;
   pthread_cond_t woken;
@@ -246,6 +297,7 @@ typedef struct keeper { /* one for each environment that wants it */
 } keeper;
 
 static keeper *keepers;
+static keeper *left; /* of the process that forked this one */
 static pthread_mutex_t keepers_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* Sleeps, or until it is told to stop. */
@@ -304,12 +356,11 @@ static keeper *keeper_new (lode_store *s, const lode_options *options,
   own.maintenance = LODE_OFF;
   own.clock = NULL;
   own.lock_timeout = THREAD_TIMEOUT;
-  if (lode_open(s->files.base, &own, &k->store, error) != LODE_OK) {
+  if (lode_open(s->files.root, &own, &k->store, error) != LODE_OK) {
     lode_free(k);
     return NULL;
   }
   k->env = s->env;
-  k->process = getpid();
   pthread_mutex_init(&k->mutex, NULL);
   gate_condition(&k->woken);
   return k;
@@ -330,11 +381,24 @@ static keeper **find_keeper (kv_env *env) {
   return at;
 }
 
+/* In a child: it has no such threads, and their handles are nobody's. */
+static void leave_all (void) {
+  while (keepers != NULL) {
+    keeper *k = keepers;
+    keepers = k->next;
+    k->next = left;
+    left = k;
+  }
+}
+
 lode_status maintain_start (lode_store *s, const lode_options *options,
                             lode_error *error) {
+  static fork_room room = { .mutex = &keepers_mutex, .child = leave_all };
   keeper **at, *k;
   lode_status st = LODE_OK;
   int rc;
+  if (!fork_watch(&room))
+    return fail(error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
   pthread_mutex_lock(&keepers_mutex);
   at = find_keeper(s->env);
   k = *at;
@@ -363,6 +427,8 @@ void maintain_stop (lode_store *s) {
   if (!s->keeps)
     return;
   s->keeps = false;
+  if (kv_is_left(s->env))
+    return;
   pthread_mutex_lock(&keepers_mutex);
   at = find_keeper(s->env);
   k = *at;
@@ -374,13 +440,11 @@ void maintain_stop (lode_store *s) {
   pthread_mutex_unlock(&keepers_mutex);
   if (k == NULL)
     return;
-  if (k->process == getpid()) {
-    pthread_mutex_lock(&k->mutex);
-    k->stop = true;
-    pthread_cond_signal(&k->woken);
-    pthread_mutex_unlock(&k->mutex);
-    pthread_join(k->thread, NULL);
-  }
+  pthread_mutex_lock(&k->mutex);
+  k->stop = true;
+  pthread_cond_signal(&k->woken);
+  pthread_mutex_unlock(&k->mutex);
+  pthread_join(k->thread, NULL);
   keeper_free(k);
 }
 

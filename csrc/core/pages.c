@@ -62,9 +62,10 @@ void pages_tell (pages *f, uint64_t page, const char *format, ...) {
 /* Tells how far it is, at every 1024 pages or so. */
 static void tell_progress (pages *f, uint64_t before) {
   uint64_t now = f->used_pages + f->free_pages;
-  if (f->progress != NULL && !f->quiet && now >> 10 != before >> 10)
-    f->progress(f->data, now * f->page_size,
-                (f->state.last_page + 1) * f->page_size);
+  if (f->progress != NULL && !f->quiet && now >> 10 != before >> 10 &&
+      !f->progress(f->data, now * f->page_size,
+                   (f->state.last_page + 1) * f->page_size))
+    f->failed = LODE_CALLBACK;
 }
 
 /* }================================================================== */
@@ -92,6 +93,7 @@ void pages_done (pages *f) {
     lode_free(f->levels[i]);
   lode_free(f->used);
   lode_free(f->free);
+  lode_free(f->refused);
   lode_free(f->taken);
   lode_free(f->tree.data);
   lode_free(f->run.data);
@@ -151,11 +153,19 @@ static const char *meta_wrong (const meta *m, const unsigned char *p,
     return "it gives no size that pages can have";
   if (s->last_page < 1 || s->last_page > INT64_MAX / PAGE_LARGEST)
     return "its last page can't be";
-  if (!root_ok(&s->free, s->last_page) || !root_ok(&s->main, s->last_page))
-    return "the root of a tree can't be";
   if (s->number != 0 && (s->number & 1) != i)
     return "its transaction writes the other meta page";
   return NULL;
+}
+
+/*
+** Of a sound meta page. Only of the newest: when a write of a meta page
+** fails, LMDB puts the number and the last page of the state before under
+** the new roots, so that nobody takes it.
+*/
+static bool roots_ok (const meta *m) {
+  return root_ok(&m->state.free, m->state.last_page) &&
+         root_ok(&m->state.main, m->state.last_page);
 }
 
 static void meta_read (const pages *f, unsigned i, size_t page_size,
@@ -198,11 +208,12 @@ static void metas_read (const pages *f, meta m[2]) {
 
 uint64_t pages_newest (const pages *f) {
   meta m[2];
+  const meta *newest;
   metas_read(f, m);
-  if (m[0].wrong != NULL || m[1].wrong != NULL)
+  newest = &m[m[1].state.number > m[0].state.number];
+  if (m[0].wrong != NULL || m[1].wrong != NULL || !roots_ok(newest))
     return 0;
-  return m[0].state.number > m[1].state.number ? m[0].state.number
-                                               : m[1].state.number;
+  return newest->state.number;
 }
 
 /* Tells what is wrong with the meta pages, and takes the newest sound. */
@@ -215,6 +226,12 @@ static const meta *newest_sound (pages *f, const meta m[2]) {
       pages_tell(f, 0, "%u: %s", i, m[i].wrong);
     else if (best == NULL || m[i].state.number > best->state.number)
       best = &m[i];
+  if (best != NULL && !roots_ok(best)) {
+    const meta *other = &m[best == m];
+    pages_tell(f, 0, "%u: the root of a tree can't be",
+               (unsigned)(best != m));
+    best = other->wrong == NULL && roots_ok(other) ? other : NULL;
+  }
   if (m[0].wrong != NULL || m[1].wrong != NULL)
     return best;
   if (m[0].page_size != m[1].page_size)
@@ -232,14 +249,16 @@ static lode_status pages_prepare (pages *f, lode_error *error) {
   long memory = sysconf(_SC_PHYS_PAGES), unit = sysconf(_SC_PAGESIZE);
   f->used = lode_malloc(bits);
   f->free = lode_malloc(bits);
+  f->refused = lode_malloc(bits);
   f->taken = lode_malloc(PAGE_LARGEST / 16);
   f->tree.data = lode_malloc(WINDOW_SIZE);
   f->run.data = lode_malloc(WINDOW_SIZE);
-  if (f->used == NULL || f->free == NULL || f->taken == NULL ||
-      f->tree.data == NULL || f->run.data == NULL)
+  if (f->used == NULL || f->free == NULL || f->refused == NULL ||
+      f->taken == NULL || f->tree.data == NULL || f->run.data == NULL)
     return fail(error, LODE_NO_MEMORY, "no memory to check the file");
   memset(f->used, 0, bits);
   memset(f->free, 0, bits);
+  memset(f->refused, 0, bits);
   f->used_pages = 2; /* the meta pages */
   f->fits = memory > 0 && unit > 0 &&
             f->size / (uint64_t)unit < (uint64_t)memory / 2;
@@ -262,6 +281,9 @@ static lode_status take_pinned (pages *f, const meta m[2], uint64_t number,
                (unsigned)(number & 1),
                (unsigned long long)pinned->state.number,
                (unsigned long long)number);
+  else if (!roots_ok(pinned))
+    pages_tell(f, 0, "%u: the root of a tree can't be",
+               (unsigned)(number & 1));
   else
     return LODE_OK;
   return LODE_ABSENT;
@@ -405,14 +427,6 @@ bool pages_read_run (pages *f, uint64_t page, size_t size) {
 ** Which page is used for what
 ** =================================================================== */
 
-static bool marked (const uint64_t *bits, uint64_t i) {
-  return bits[i / 64] >> i % 64 & 1;
-}
-
-static void mark (uint64_t *bits, uint64_t i) {
-  bits[i / 64] |= (uint64_t)1 << i % 64;
-}
-
 bool pages_mark_used (pages *f, uint64_t page, uint64_t count, uint64_t by) {
   uint64_t before = f->used_pages + f->free_pages;
   bool ok = true;
@@ -424,17 +438,17 @@ bool pages_mark_used (pages *f, uint64_t page, uint64_t count, uint64_t by) {
     count = 0;
   }
   for (uint64_t i = page; ok && i < page + count; i++) {
-    ok = !marked(f->used, i);
+    ok = !pages_marked(f->used, i);
     if (!ok) {
       pages_tell(f, by, "it leads to page %llu, which has another use too",
                  (unsigned long long)i);
       break; /* so that no page is looked at more than twice */
     }
-    if (marked(f->free, i))
+    if (pages_marked(f->free, i))
       pages_tell(f, i, "it is in use, and in the list of free pages too");
     else
       f->used_pages++;
-    mark(f->used, i);
+    pages_mark(f->used, i);
   }
   f->broken = f->broken || !ok;
   tell_progress(f, before);
@@ -446,14 +460,14 @@ void pages_mark_free (pages *f, uint64_t page, uint64_t by) {
   if (page < 2 || page > f->state.last_page)
     pages_tell(f, by, "it lists page %llu as free, which can't be",
                (unsigned long long)page);
-  else if (marked(f->free, page))
+  else if (pages_marked(f->free, page))
     pages_tell(f, by, "it lists page %llu as free, and so does another",
                (unsigned long long)page);
-  else if (marked(f->used, page))
+  else if (pages_marked(f->used, page))
     pages_tell(f, by, "it lists page %llu as free, which is in use",
                (unsigned long long)page);
   else {
-    mark(f->free, page);
+    pages_mark(f->free, page);
     f->free_pages++;
   }
   tell_progress(f, before);
@@ -463,6 +477,7 @@ void pages_forget (pages *f) {
   size_t bits = (size_t)((f->state.last_page / 64 + 1) * 8);
   memset(f->used, 0, bits);
   memset(f->free, 0, bits);
+  memset(f->refused, 0, bits);
   f->used_pages = 2;
   f->free_pages = 0;
   f->broken = false;
@@ -477,7 +492,8 @@ static uint64_t count_lost (const pages *f, uint64_t from, bool used,
       i += 63;
       continue;
     }
-    if (!marked(f->free, i) && !(used && marked(f->used, i)) && n++ == 0)
+    if (!pages_marked(f->free, i) &&
+        !(used && pages_marked(f->used, i)) && n++ == 0)
       *first = i;
   }
   return n;
@@ -497,6 +513,7 @@ void pages_account (pages *f) {
   if (f->broken) /* what hangs on pages that can't be read is no loss yet */
     return;
   n = count_lost(f, 2, true, &first);
+  f->leaked += n > 0;
   if (n > 0)
     pages_tell(f, 0, "%llu pages are neither in use nor free, the first is "
                "page %llu", (unsigned long long)n,

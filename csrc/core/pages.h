@@ -82,15 +82,18 @@ typedef struct pages {
   pages_state state;
   /* Who is told; null: nobody. Set between pages_init and pages_open. */
   void (*problem)(void *data, const char *text);
-  void (*progress)(void *data, uint64_t done, uint64_t total);
+  bool (*progress)(void *data, uint64_t done, uint64_t total);
   void *data;
   const char *where;      /* what is walked, for messages */
   uint64_t problems;
   bool quiet;             /* tell and count no problem */
   bool broken;            /* some pages could not be followed */
-  lode_status failed;     /* NO_MEMORY: the walk can't go on */
+  lode_status failed;     /* NO_MEMORY: the walk can't go on; CALLBACK: it
+                             was told to stop */
+  uint64_t leaked;        /* problems that are just pages out of use */
   uint64_t used_pages, free_pages;
-  uint64_t *used, *free;  /* a bit for each page */
+  uint64_t *used, *free;  /* a bit for each page; */
+  uint64_t *refused;      /* of those in use, what can't be walked */
   uint64_t warmed;        /* bytes that the system was asked to read */
   bool fits;              /* the whole file has room in memory */
   pages_window tree, run; /* of trees and of big values */
@@ -136,13 +139,21 @@ typedef enum pages_kind { /* of a tree */
 /*
 ** Walks a tree in order, checks its pages and marks them as used, and
 ** visits (when not null) each entry that is no set of duplicates.
-** NO_MEMORY, or what `visit` gave.
+** NO_MEMORY, CALLBACK, or what `visit` gave.
 */
 lode_status pages_walk (pages *f, const pages_tree *tree, pages_kind kind,
                         pages_visit visit, void *data);
 
 /* Walks the free tree, and marks the pages that it lists. */
 lode_status pages_walk_free (pages *f);
+
+/*
+** Visits the entries that can be made out on leaves to which no walk has
+** led, or that one has refused: what hung on branches that are lost. No
+** page that is known to be free is looked at. Nothing is told, and an entry
+** may well be none: only its own checksum can say. The same statuses.
+*/
+lode_status pages_sweep (pages *f, pages_visit visit, void *data);
 
 /* Forgets which pages were used. */
 void pages_forget (pages *f);
@@ -155,7 +166,7 @@ void pages_tell (pages *f, uint64_t page, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 
 /* {==================================================================
-** Inside the room: pages.c and pages_walk.c
+** Inside the room: pages.c, pages_walk.c and pages_sweep.c
 ** =================================================================== */
 
 #define PAGE_HEAD 16
@@ -185,8 +196,44 @@ static inline uint64_t page_u64 (const unsigned char *p) {
   return v;
 }
 
+#define NODE_HEAD 8
+#define NODE_IS_BIG 1
+#define NODE_IS_TREE 2
+#define NODE_HAS_DUPS 4
+
+typedef struct pages_node {
+  unsigned flags;
+  lode_slice key;
+  lode_slice data;     /* empty: it is big */
+  uint64_t page;       /* a child, or where a big value begins */
+  size_t size;         /* of the data */
+} pages_node;
+
+/* How many nodes a page has whose `lower` is sound. */
+static inline size_t pages_node_count (const unsigned char *p) {
+  return (size_t)(page_u16(p + 12) - PAGE_HEAD) / 2;
+}
+
+/*
+** Reads node `i` of the page `p`, which has `size` bytes. Gives what is
+** wrong with it, or null.
+*/
+const char *pages_node_read (const unsigned char *p, size_t size, size_t i,
+                             pages_node *n);
+
 /* Of TREE_SIZE bytes. */
 pages_tree pages_tree_read (const unsigned char *p);
+
+static inline bool pages_marked (const uint64_t *bits, uint64_t i) {
+  return bits[i / 64] >> i % 64 & 1;
+}
+
+static inline void pages_mark (uint64_t *bits, uint64_t i) {
+  bits[i / 64] |= (uint64_t)1 << i % 64;
+}
+
+/* Memory for one page more of those that are walked; null: f->failed. */
+unsigned char *pages_level (pages *f);
 
 /* Reads a page to `out`; false: it can't be, which was told. */
 bool pages_read (pages *f, uint64_t page, unsigned char *out);

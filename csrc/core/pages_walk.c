@@ -11,11 +11,6 @@
 
 #include "check.h"
 
-#define NODE_HEAD 8
-#define NODE_IS_BIG 1
-#define NODE_IS_TREE 2
-#define NODE_HAS_DUPS 4
-
 #if defined __BYTE_ORDER__ && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define NODE_LOW 2
 #define NODE_HIGH 0
@@ -37,14 +32,6 @@ typedef struct walk {
   lode_status st;      /* not OK: it is ended */
 } walk;
 
-typedef struct node {
-  unsigned flags;
-  lode_slice key;
-  lode_slice data;     /* empty: it is big */
-  uint64_t page;       /* a child, or where a big value begins */
-  size_t size;         /* of the data */
-} node;
-
 typedef struct bounds { /* of a page's keys; data null: none */
   lode_slice low;       /* included */
   lode_slice high;      /* not included */
@@ -58,17 +45,8 @@ static bool stopped (const walk *w) {
 ** Nodes
 ** =================================================================== */
 
-/* How many nodes a page has whose `lower` is sound. */
-static size_t node_count (const unsigned char *p) {
-  return (size_t)(page_u16(p + 12) - PAGE_HEAD) / 2;
-}
-
-/*
-** Reads node `i` of the page `p`, which has `size` bytes. Gives what is
-** wrong with it, or null.
-*/
-static const char *node_read (const unsigned char *p, size_t size, size_t i,
-                              node *n) {
+const char *pages_node_read (const unsigned char *p, size_t size, size_t i,
+                             pages_node *n) {
   size_t at = page_u16(p + PAGE_HEAD + 2 * i), left, key;
   bool leaf = (page_u16(p + 10) & PAGE_LEAF) != 0;
   if (at < page_u16(p + 14) || at % 2 != 0 || at + NODE_HEAD > size)
@@ -107,7 +85,7 @@ static const char *node_read (const unsigned char *p, size_t size, size_t i,
 }
 
 /* The bytes that a node takes on its page. */
-static size_t node_room (const node *n) {
+static size_t node_room (const pages_node *n) {
   size_t data = n->flags & NODE_IS_BIG ? 8 : n->size;
   return (NODE_HEAD + n->key.size + data + 1) & ~(size_t)1;
 }
@@ -132,7 +110,8 @@ static size_t node_largest (const pages *f) {
 }
 
 /* What is wrong with a node's use in this tree, or null. */
-static const char *node_misused (const walk *w, const node *n, bool leaf) {
+static const char *node_misused (const walk *w, const pages_node *n,
+                                 bool leaf) {
   bool dups = (n->flags & NODE_HAS_DUPS) != 0;
   if (!leaf)
     return NULL;
@@ -156,10 +135,10 @@ static bool nodes_ok (walk *w, const unsigned char *p, uint64_t page,
   pages *f = w->f;
   size_t total = 0;
   memset(f->taken, 0, f->page_size / 16);
-  for (size_t i = 0; i < node_count(p); i++) {
+  for (size_t i = 0; i < pages_node_count(p); i++) {
     size_t room;
-    node n;
-    const char *wrong = node_read(p, f->page_size, i, &n);
+    pages_node n;
+    const char *wrong = pages_node_read(p, f->page_size, i, &n);
     if (wrong == NULL)
       wrong = node_misused(w, &n, leaf);
     if (wrong == NULL) {
@@ -265,7 +244,7 @@ static const char *little_wrong (lode_slice p) {
     return "is none";
   if (lower < PAGE_HEAD + 2 || lower % 2 != 0 || lower > p.size)
     return "has a wrong head";
-  n = node_count(p.data);
+  n = pages_node_count(p.data);
   size = page_u16(p.data + 8);
   if (flags & PAGE_LEAF2 && (size == 0 || size > (p.size - PAGE_HEAD) / n))
     return "has keys past its end";
@@ -284,7 +263,7 @@ static void walk_little (walk *w, uint64_t page, lode_slice p) {
     w->f->broken = true;
     return;
   }
-  count = node_count(p.data);
+  count = pages_node_count(p.data);
   w->found.entries += count;
   if (page_u16(p.data + 10) & PAGE_LEAF2) {
     fixed_ok(&dups, page, p.data + PAGE_HEAD, page_u16(p.data + 8), count,
@@ -292,8 +271,8 @@ static void walk_little (walk *w, uint64_t page, lode_slice p) {
     return;
   }
   for (size_t i = 0; i < count; i++) {
-    node n;
-    wrong = node_read(p.data, p.size, i, &n);
+    pages_node n;
+    wrong = pages_node_read(p.data, p.size, i, &n);
     if (wrong != NULL)
       pages_tell(w->f, page, "duplicate %zu: %s", i, wrong);
     if (wrong != NULL || !key_ok(&dups, page, i, n.key, last, &none))
@@ -327,7 +306,7 @@ static void walk_dups (walk *w, lode_slice data) {
 ** A big value, which lies in f->big afterwards, behind a page's head. Its
 ** pages are marked before they are read, so none is read twice.
 */
-static bool read_big (walk *w, uint64_t page, node *n) {
+static bool read_big (walk *w, uint64_t page, pages_node *n) {
   pages *f = w->f;
   size_t size = n->size + PAGE_HEAD;
   uint64_t need = (size - 1) / f->page_size + 1, count;
@@ -353,7 +332,7 @@ static bool read_big (walk *w, uint64_t page, node *n) {
   return true;
 }
 
-static void visit_node (walk *w, uint64_t page, node *n) {
+static void visit_node (walk *w, uint64_t page, pages_node *n) {
   pages_entry e = { page, n->key, n->data, NULL };
   pages_tree tree;
   if (n->flags & NODE_HAS_DUPS) {
@@ -380,8 +359,8 @@ static void visit_node (walk *w, uint64_t page, node *n) {
 static void walk_leaf (walk *w, const unsigned char *p, uint64_t page,
                        const bounds *b) {
   lode_slice last = { NULL, 0 };
-  size_t count = node_count(p);
-  node n;
+  size_t count = pages_node_count(p);
+  pages_node n;
   w->found.leaf_pages++;
   if (page_u16(p + 10) & PAGE_LEAF2) {
     w->found.entries += count;
@@ -389,11 +368,11 @@ static void walk_leaf (walk *w, const unsigned char *p, uint64_t page,
     return;
   }
   for (size_t i = 0; i < count; i++)
-    if (node_read(p, w->f->page_size, i, &n) == NULL &&
+    if (pages_node_read(p, w->f->page_size, i, &n) == NULL &&
         n.flags & NODE_IS_BIG)
       pages_expect(w->f, n.page, n.size / w->f->page_size + 1);
   for (size_t i = 0; i < count && !stopped(w); i++) {
-    if (node_read(p, w->f->page_size, i, &n) != NULL)
+    if (pages_node_read(p, w->f->page_size, i, &n) != NULL)
       return;
     key_ok(w, page, i, n.key, last, b);
     last = n.key;
@@ -404,9 +383,9 @@ static void walk_leaf (walk *w, const unsigned char *p, uint64_t page,
 /* Lets the system fetch what a branch leads to, pages in a row at once. */
 static void expect_children (walk *w, const unsigned char *p) {
   uint64_t first = 0, count = 0;
-  node n;
-  for (size_t i = 0; i < node_count(p); i++) {
-    if (node_read(p, w->f->page_size, i, &n) != NULL)
+  pages_node n;
+  for (size_t i = 0; i < pages_node_count(p); i++) {
+    if (pages_node_read(p, w->f->page_size, i, &n) != NULL)
       return;
     if (count > 0 && n.page != first + count) {
       pages_expect(w->f, first, count);
@@ -424,19 +403,20 @@ static void walk_page (walk *w, uint64_t page, unsigned depth, uint64_t by,
 static void walk_branch (walk *w, const unsigned char *p, uint64_t page,
                          unsigned depth, const bounds *b) {
   lode_slice last = { NULL, 0 };
-  size_t count = node_count(p);
+  size_t count = pages_node_count(p);
   w->found.branch_pages++;
   expect_children(w, p);
   for (size_t i = 0; i < count && !stopped(w); i++) {
     bounds below = *b;
-    node n, next;
-    if (node_read(p, w->f->page_size, i, &n) != NULL)
+    pages_node n, next;
+    if (pages_node_read(p, w->f->page_size, i, &n) != NULL)
       return;
     if (i > 0) { /* the first one's key is not used */
       key_ok(w, page, i, n.key, last, b);
       last = below.low = n.key;
     }
-    if (i + 1 < count && node_read(p, w->f->page_size, i + 1, &next) == NULL)
+    if (i + 1 < count &&
+        pages_node_read(p, w->f->page_size, i + 1, &next) == NULL)
       below.high = next.key;
     walk_page(w, n.page, depth + 1, page, &below);
   }
@@ -458,7 +438,7 @@ static const char *head_wrong (const walk *w, const unsigned char *p,
   if (lower < PAGE_HEAD || lower % 2 != 0 || lower > upper ||
       upper > w->f->page_size || upper % 2 != 0)
     return "its head gives bounds that can't be";
-  count = node_count(p);
+  count = pages_node_count(p);
   if (count == 0 || (!leaf && count == 1 && w->kind != PAGES_FREE))
     return "it has too few nodes";
   if (fixed && (page_u16(p + 8) == 0 || page_u16(p + 8) >
@@ -467,8 +447,7 @@ static const char *head_wrong (const walk *w, const unsigned char *p,
   return NULL;
 }
 
-/* Memory for one page more of those that are walked. */
-static unsigned char *level_memory (pages *f) {
+unsigned char *pages_level (pages *f) {
   unsigned char **level = &f->levels[f->depth];
   lode_assert(f->depth < PAGES_LEVELS);
   if (*level == NULL)
@@ -483,7 +462,7 @@ static void walk_page (walk *w, uint64_t page, unsigned depth, uint64_t by,
                        const bounds *b) {
   pages *f = w->f;
   bool leaf = depth == w->tree.depth;
-  unsigned char *p = level_memory(f);
+  unsigned char *p = pages_level(f);
   const char *wrong;
   if (p == NULL || !pages_mark_used(f, page, 1, by) ||
       !pages_read(f, page, p))
@@ -494,6 +473,7 @@ static void walk_page (walk *w, uint64_t page, unsigned depth, uint64_t by,
   if (wrong != NULL || (!(page_u16(p + 10) & PAGE_LEAF2) &&
                         !nodes_ok(w, p, page, leaf))) {
     f->broken = true;
+    pages_mark(f->refused, page);
     return;
   }
   f->depth++;

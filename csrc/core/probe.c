@@ -70,8 +70,16 @@ static bool root_ok (uint64_t root, uint64_t last_page) {
 static bool meta_ok (const meta *m) {
   return m->magic_09 && m->version == 1 && (m->flags & PAGE_IS_META) &&
          m->page_size >= 512 && m->page_size <= 65536 &&
-         (m->page_size & (m->page_size - 1)) == 0 && m->last_page >= 1 &&
-         root_ok(m->free_root, m->last_page) &&
+         (m->page_size & (m->page_size - 1)) == 0 && m->last_page >= 1;
+}
+
+/*
+** Only of the newest: when a write of a meta page fails, LMDB puts the
+** number and the last page of the state before under the new roots, so that
+** nobody takes it.
+*/
+static bool roots_ok (const meta *m) {
+  return root_ok(m->free_root, m->last_page) &&
          root_ok(m->main_root, m->last_page);
 }
 
@@ -196,7 +204,7 @@ static lode_status metas_check (int fd, const meta m[2], uint64_t size,
                                 const char *path, lode_error *error) {
   const meta *last = &m[m[1].transaction > m[0].transaction];
   uint64_t pages;
-  if (!meta_ok(&m[0]) || !meta_ok(&m[1]) ||
+  if (!meta_ok(&m[0]) || !meta_ok(&m[1]) || !roots_ok(last) ||
       m[0].page_size != m[1].page_size ||
       last->last_page >= UINT64_MAX / last->page_size)
     return fail(error, LODE_CORRUPT, "%s: its meta pages are damaged; "

@@ -1,7 +1,8 @@
 /*
 ** shared.h - what all handles of a process on a store have in common,
-** beside the environment: the accesses that were noted, and the claims of
-** who computes what. Made by the first handle, freed by the last.
+** beside the environment: the accesses that were noted, the claims of who
+** computes what, and the writes that are not in the file yet. Made by the
+** first handle, freed by the last.
 */
 #ifndef LODE_SHARED_H
 #define LODE_SHARED_H
@@ -9,6 +10,7 @@
 #include "access.h"
 #include "claims.h"
 #include "kv.h"
+#include "queue.h"
 
 typedef struct shared {
   struct shared *next; /* in the registry */
@@ -16,6 +18,7 @@ typedef struct shared {
   unsigned handles;
   access_table *accesses;
   claims *claims;
+  queue *queue;
   _Atomic uint64_t kept; /* when accesses were last kept, in ms */
 } shared;
 

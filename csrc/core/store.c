@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "handle.h"
+#include "checker.h"
 #include "entry.h"
 #include "maintain.h"
 #include "walk.h"
@@ -52,7 +52,18 @@ static uint64_t call_clock (void *data) {
   s->reading = reading;
   s->asking--;
   s->calling--;
+  (void)handle_back(s, LODE_OK);
   return now;
+}
+
+/* In a child made by fork: the threads that the handle had. */
+static lode_status reopened (lode_store *s) {
+  lode_error ignored;
+  bool keeps = s->keeps;
+  s->keeps = false;
+  if (keeps && maintain_start(s, &s->options, &ignored) != LODE_OK)
+    s->maintenance = LODE_INLINE; /* better than nothing */
+  return LODE_OK;
 }
 
 static void store_free (lode_store *s) {
@@ -79,6 +90,8 @@ lode_status lode_open (const char *path, const lode_options *options,
   if (s == NULL)
     return fail(error, LODE_NO_MEMORY, "%s: no memory", path);
   memset(s, 0, sizeof *s);
+  s->options = *options;
+  s->reopened = reopened;
   s->readonly = options->readonly;
   s->checksum = options->checksum;
   s->timeout = options->lock_timeout;
@@ -106,6 +119,8 @@ lode_status lode_open (const char *path, const lode_options *options,
       *error = s->error;
     else if (options->maintenance == LODE_BACKGROUND && !s->readonly)
       st = maintain_start(s, options, error);
+    if (st == LODE_OK && options->check == LODE_CHECK_BACKGROUND)
+      st = checker_start(s, options, error);
   }
   else
     s->env = NULL;
@@ -125,6 +140,7 @@ lode_status lode_close (lode_store *s, lode_error *error) {
   while (s->write.depth > 0)
     lode_abort(s);
   handle_unclaim_all(s);
+  checker_stop(s);
   maintain_stop(s);
   maintain_keep_all(s);
   while (s->walks != NULL)
@@ -163,13 +179,19 @@ lode_status lode_version (lode_store *s, uint64_t *version) {
 }
 
 lode_status lode_flush (lode_store *s) {
+  lode_status st = handle_here(s);
+  if (st != LODE_OK)
+    return st;
   return s->readonly ? LODE_OK : kv_flush(s->env, &s->error);
 }
 
 lode_status lode_backup (lode_store *s, const char *path, bool compact) {
-  bool single = strcmp(s->files.base, s->files.data) == 0;
+  bool single = strcmp(s->files.root, s->files.data) == 0;
   files to;
-  lode_status st = files_name(&to, path, single);
+  lode_status st = handle_here(s);
+  if (st != LODE_OK)
+    return st;
+  st = files_name(&to, path, single);
   if (st != LODE_OK)
     return fail(&s->error, st, "%s: no memory", path);
   if (!single && !files_make_dir(&to, 0700))
@@ -241,7 +263,7 @@ lode_status lode_begin (lode_store *s) {
   if (s->write.depth == 0 && s->guards == 0 && s->snapshots == 0 &&
       s->asking == 0 && !s->readonly) {
     handle_done(s);
-    st = kv_lock(&s->write, s->timeout); /* so that nobody adds any more */
+    st = handle_lock(s); /* so that nobody adds any more */
     if (st != LODE_OK)
       return st;
     st = handle_prepare(s);
@@ -290,7 +312,9 @@ unsigned lode_depth (const lode_store *s) { return s->write.depth; }
 
 lode_status lode_snapshot (lode_store *s) {
   lode_status st = LODE_OK;
-  if (s->snapshots == 0 && s->write.depth == 0) {
+  if (s->snapshots > 0 || s->write.depth > 0)
+    st = handle_view(s);
+  else {
     handle_done(s);
     st = handle_prepare(s);
     if (st == LODE_OK)
@@ -313,15 +337,14 @@ lode_status lode_lock (lode_store *s) {
   if (s->readonly || s->snapshots > 0 || s->guards > 0 || s->asking > 0)
     return handle_write(s, &own); /* which refuses */
   handle_done(s);
-  if (s->write.depth == 0)
-    st = kv_lock(&s->write, s->timeout);
+  st = s->write.depth == 0 ? handle_lock(s) : handle_view(s);
   if (st == LODE_OK)
     s->guards++;
   return st;
 }
 
 lode_status lode_lock_begin (lode_store *s) {
-  lode_status st = LODE_OK;
+  lode_status st;
   lode_assert(s->guards > 0);
   s->guards--;
   if (s->write.depth > 0) { /* joins the transaction that is open */

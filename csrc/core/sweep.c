@@ -83,6 +83,8 @@ static lode_status hide (lode_coll *c, const life_item *item) {
 
 static lode_status die (lode_coll *c, const life_item *item, waking *w) {
   lode_status st;
+  if (life_waits(c)) /* the hooks' owner was collected by a callback */
+    return LODE_CALLBACK;
   if (item->parts.stale > 0 && !(item->parts.flags & RECORD_HIDDEN)) {
     w->removed++;
     return hide(c, item);
@@ -195,7 +197,7 @@ static lode_status answer_calls (lode_coll *c, uint64_t most, uint64_t until,
   due_call call;
   lode_status st = LODE_OK;
   *more = false;
-  for (w->left = most; st == LODE_OK;) {
+  for (w->left = most; st == LODE_OK && !life_waits(c);) {
     st = next_call(c, &c->store->write, slice_of_buffer(&c->sweep), &call);
     if (st == LODE_ABSENT ||
         (st == LODE_OK && get_u64(call.key.data) > until)) {
@@ -211,24 +213,26 @@ static lode_status answer_calls (lode_coll *c, uint64_t most, uint64_t until,
   return st;
 }
 
-lode_status sweep_coll (lode_coll *c, uint64_t most, uint64_t *removed,
-                        bool *more) {
+lode_status sweep_coll (lode_coll *c, uint64_t most, uint64_t *until,
+                        uint64_t *removed, bool *more) {
   lode_store *s = c->store;
   bool lenient = s->write.lenient;
   waking w = { 0, 0, false, false, 0, 0 };
-  uint64_t until;
+  uint64_t latest;
   lode_status st;
   *more = false;
   if (c->due == 0 || life_waits(c) || s->sweeping)
     return LODE_OK;
   st = clock_now(&s->clock, &w.now);
-  until = w.now;
+  latest = w.now;
   if (st == LODE_OK)
-    st = clock_latest(&s->clock, &s->write, &until);
+    st = clock_latest(&s->clock, &s->write, &latest);
   if (st != LODE_OK)
     return st;
+  if (*until == 0 || *until > latest)
+    *until = latest;
   s->sweeping = s->write.lenient = true;
-  st = answer_calls(c, most, until, &w, more);
+  st = answer_calls(c, most, *until, &w, more);
   s->sweeping = false;
   s->write.lenient = lenient;
   if (w.removed > 0) {
@@ -331,7 +335,7 @@ static bool sweeps_inline (const lode_store *s, const lode_coll *c) {
 }
 
 static lode_status sweep_one (lode_store *s, lode_coll *c) {
-  uint64_t removed = 0;
+  uint64_t until = 0, removed = 0;
   bool more;
   bool own;
   lode_status st;
@@ -341,7 +345,7 @@ static lode_status sweep_one (lode_store *s, lode_coll *c) {
   if (st != LODE_OK || !c->timed)
     return st == LODE_NOT_FOUND ? LODE_OK : st;
   if (sweeps_inline(s, c))
-    st = sweep_coll(c, SWEEP_FEW, &removed, &more);
+    st = sweep_coll(c, SWEEP_FEW, &until, &removed, &more);
   if (st == LODE_OK && c->track && may_keep(s))
     st = sweep_keep(c, KEEP_FEW);
   return st;

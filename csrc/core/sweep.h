@@ -16,12 +16,15 @@
 #define SWEEP_FEW 4 /* calls that a write answers on the side */
 
 /*
-** Answers at most `most` calls that are due. `removed` grows by the entries
-** that went; `more`: there are more calls due. A collection that waits for
-** hooks (life_waits) is left alone. An error of the user's stays out.
+** Answers at most `most` calls that are due by now, and by `*until` unless
+** that is 0, which becomes the time that it went by: so that who comes back
+** for more meets no call which was moved meanwhile. `removed` grows by the
+** entries that went; `more`: there are more calls due. A collection that
+** waits for hooks (life_waits) is left alone. An error of the user's stays
+** out.
 */
-lode_status sweep_coll (lode_coll *c, uint64_t most, uint64_t *removed,
-                        bool *more);
+lode_status sweep_coll (lode_coll *c, uint64_t most, uint64_t *until,
+                        uint64_t *removed, bool *more);
 
 /* Whether calls are due, or accesses noted, that a sweep could do with. */
 lode_status sweep_needed (lode_coll *c, kv_txn *t, bool *due, bool *noted);

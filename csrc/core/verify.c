@@ -27,13 +27,13 @@ static void tell_entry (verify *v, const pages_entry *e, lode_slice whole,
   if (v->f.problems > PAGES_TOLD || v->f.problem == NULL)
     t.bytes[0] = '\0'; /* nobody reads it */
   else
-    t = verify_text_of_key(v, whole);
-  pages_tell(&v->f, e->page, "the entry %s: %s", t.bytes, wrong);
+    t = verify_text_of_key(&v->scratch, whole);
+  verify_tell(v, e->page, "the entry %s: %s", t.bytes, wrong);
 }
 
 /* Whether a key has a type that the collection allows. */
-static bool type_ok (const verify_known *k, lode_key_type type) {
-  switch (k->key) {
+static bool type_ok (lode_type allowed, lode_key_type type) {
+  switch (allowed) {
     case LODE_STRING: return type == LODE_KEY_STRING;
     case LODE_INTEGER: return type == LODE_KEY_INTEGER;
     case LODE_NUMBER:
@@ -44,25 +44,23 @@ static bool type_ok (const verify_known *k, lode_key_type type) {
   }
 }
 
-/* Reads a whole key to its end. CORRUPT, NO_MEMORY. */
-static lode_status read_key (verify *v, lode_slice whole) {
+lode_status verify_read_key (lode_buffer *scratch, lode_type type,
+                             lode_slice whole) {
   lode_slice string;
   bool in_tuple = false;
-  lode_key_type type;
+  lode_key_type found;
   lode_atom a;
   lode_status st = LODE_OK;
-  if (lode_key_as_string(whole, &string) &&
-      type_ok(v->coll, LODE_KEY_STRING))
+  if (lode_key_as_string(whole, &string) && type_ok(type, LODE_KEY_STRING))
     return LODE_OK;
-  if (key_type(whole, &type) != LODE_OK || !type_ok(v->coll, type))
+  if (key_type(whole, &found) != LODE_OK || !type_ok(type, found))
     return LODE_CORRUPT;
   while (st == LODE_OK)
-    st = lode_key_read(&whole, &in_tuple, &v->scratch, &a);
+    st = lode_key_read(&whole, &in_tuple, scratch, &a);
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
-/* Adds a call of the record, or records, under `stored`. */
-static void add_call (verify_calls *to, lode_slice call, lode_slice stored) {
+void verify_add_call (verify_calls *to, lode_slice call, lode_slice stored) {
   uint64_t crc = hash_crc32c_both(0, call, stored);
   to->count++;
   to->sum += crc * 0x9E3779B97F4A7C15u; /* of a sum of them the order is
@@ -78,7 +76,7 @@ static lode_status note_call (verify *v, const pages_entry *e,
   if (key_stored_is_long(e->key)) /* they share calls */
     return lode_buffer_add(&v->calls, &parts.call, sizeof parts.call);
   put_u64(bytes, parts.call);
-  add_call(&v->coll->calls, slice_of(bytes, sizeof bytes), e->key);
+  verify_add_call(&v->coll->calls, slice_of(bytes, sizeof bytes), e->key);
   return LODE_OK;
 }
 
@@ -102,7 +100,7 @@ static void add_calls (verify *v, lode_slice stored) {
       continue;
     memcpy(&call, p, sizeof call);
     put_u64(bytes, call);
-    add_call(&v->coll->calls, slice_of(bytes, sizeof bytes), stored);
+    verify_add_call(&v->coll->calls, slice_of(bytes, sizeof bytes), stored);
   }
   v->calls.size = 0;
 }
@@ -111,7 +109,7 @@ static void add_calls (verify *v, lode_slice stored) {
 static lode_status check_record (verify *v, const pages_entry *e,
                                  lode_slice whole, lode_slice bytes) {
   record r;
-  lode_status st = read_key(v, whole);
+  lode_status st = verify_read_key(&v->scratch, v->coll->key, whole);
   if (st == LODE_CORRUPT)
     tell_entry(v, e, whole, "its key is none");
   else if (st != LODE_OK)
@@ -129,29 +127,30 @@ static lode_status check_record (verify *v, const pages_entry *e,
   return LODE_OK;
 }
 
-/* Whether `whole` is a long key that stands under `stored`. */
-static bool stands_under (const verify *v, lode_slice whole,
-                          lode_slice stored) {
+bool verify_stands_under (lode_slice whole, lode_slice stored,
+                          const unsigned char *secret) {
   lode_key key;
   if (whole.size < LODE_KEY_ROOM || whole.size > LODE_KEY_MAX)
     return false;
-  if (v->coll->custom_hash || !v->store)
+  if (secret == NULL)
     return memcmp(whole.data, stored.data, KEY_PREFIX) == 0;
   key.whole = whole;
-  key_store(&key, slice_of(NULL, 0), v->secret);
+  key_store(&key, slice_of(NULL, 0), secret);
   return slice_equal(key.stored, stored);
 }
 
 /* The keys that stand under a long one. */
 static lode_status check_bucket (verify *v, const pages_entry *e) {
   lode_slice bucket = e->value, last = { NULL, 0 };
+  bool hashed = !v->coll->custom_hash && v->store;
   bucket_entry b;
   lode_status st = LODE_OK;
   uint64_t n = 0;
   while ((st = bucket_next(&bucket, &b)) == LODE_OK) {
     if (slice_compare(last, b.whole) >= 0)
       tell_entry(v, e, b.whole, "it is out of order among long keys");
-    else if (!stands_under(v, b.whole, e->key))
+    else if (!verify_stands_under(b.whole, e->key,
+                                  hashed ? v->secret : NULL))
       tell_entry(v, e, b.whole, "its long key stands in a wrong place");
     st = check_record(v, e, b.whole, b.record);
     if (st != LODE_OK)
@@ -189,9 +188,9 @@ static lode_status check_collection (verify *v, verify_known *k,
   v->report.entries += v->entries;
   if (st == LODE_OK && !v->f.broken &&
       (int64_t)(v->entries - v->records) != k->extra)
-    pages_tell(&v->f, 0, "it has %llu entries, the catalogue says %lld",
-               (unsigned long long)v->entries,
-               (long long)(v->records + (uint64_t)k->extra));
+    verify_tell(v, 0, "it has %llu entries, the catalogue says %lld",
+                (unsigned long long)v->entries,
+                (long long)(v->records + (uint64_t)k->extra));
   k->broken = k->broken || v->f.broken;
   v->f.broken = v->f.broken || broken;
   return st;
@@ -200,10 +199,10 @@ static lode_status check_collection (verify *v, verify_known *k,
 static lode_status visit_call (void *data, const pages_entry *e) {
   verify *v = data;
   if (e->key.size <= 8 || e->value.size != 0) {
-    pages_tell(&v->f, e->page, "what stands there is no call");
+    verify_tell(v, e->page, "what stands there is no call");
     return LODE_OK;
   }
-  add_call(&v->coll->index, slice_of(e->key.data, 8),
+  verify_add_call(&v->coll->index, slice_of(e->key.data, 8),
            slice_of(e->key.data + 8, e->key.size - 8));
   return LODE_OK;
 }
@@ -228,8 +227,7 @@ static lode_status check_calls (verify *v, verify_known *k,
 ** All trees
 ** =================================================================== */
 
-/* Takes `suffix` off the end of a name. */
-static bool without (lode_slice *name, const char *suffix) {
+bool verify_without (lode_slice *name, const char *suffix) {
   size_t size = strlen(suffix);
   if (name->size <= size ||
       memcmp(name->data + name->size - size, suffix, size) != 0)
@@ -238,8 +236,7 @@ static bool without (lode_slice *name, const char *suffix) {
   return true;
 }
 
-/* The number at the end of "made#number". False: there is none. */
-static bool number_of (lode_slice name, size_t *made, uint32_t *number) {
+bool verify_number_of (lode_slice name, size_t *made, uint32_t *number) {
   size_t at = name.size;
   uint64_t n = 0;
   while (at > 0 && name.data[at - 1] >= '0' && name.data[at - 1] <= '9')
@@ -257,12 +254,12 @@ static bool number_of (lode_slice name, size_t *made, uint32_t *number) {
 /* A database of lode's: a collection, an index. False: it is another's. */
 static bool check_own (verify *v, lode_slice name, const pages_tree *tree,
                        lode_status *st) {
-  bool due = without(&name, ".due");
-  bool order = !due && without(&name, ".order"), entries = !due && !order;
+  bool due = verify_without(&name, ".due");
+  bool order = !due && verify_without(&name, ".order"), entries = !due && !order;
   uint32_t number;
   size_t made;
   verify_known *k;
-  if (!v->own || !number_of(name, &made, &number))
+  if (!v->own || !verify_number_of(name, &made, &number))
     return false;
   v->f.where = "the main tree";
   k = verify_find(&v->known, number);
@@ -311,8 +308,8 @@ static lode_status visit_main (void *data, const pages_entry *e) {
   if (v->own && verify_is_generation(e)) {
     v->generation = true;
     if (!verify_generation_ok(e))
-      pages_tell(&v->f, e->page, "the record of the catalogue's generation "
-                 "is damaged");
+      verify_tell(v, e->page, "the record of the catalogue's generation "
+                  "is damaged");
   }
   return st;
 }
@@ -343,9 +340,8 @@ static lode_status check_all (verify *v) {
 ** Files and stores
 ** =================================================================== */
 
-/* To check the file `fd`. Null: no memory. */
-static verify *verify_new (int fd, const lode_check_options *o,
-                           lode_error *error) {
+verify *verify_new (int fd, const lode_check_options *o,
+                    lode_error *error) {
   verify *v = lode_malloc(sizeof *v);
   if (v == NULL)
     return NULL;
@@ -360,7 +356,7 @@ static verify *verify_new (int fd, const lode_check_options *o,
   return v;
 }
 
-static void verify_free (verify *v) {
+void verify_free (verify *v) {
   pages_done(&v->f);
   lode_buffer_free(&v->known);
   lode_buffer_free(&v->dropped);
@@ -370,8 +366,7 @@ static void verify_free (verify *v) {
   lode_free(v);
 }
 
-/* Checks the state that was opened (`st`), and fills the report. */
-static lode_status run (verify *v, lode_status st,
+lode_status verify_run (verify *v, lode_status st,
                         lode_check_report *report) {
   uint64_t total = (v->f.state.last_page + 1) * v->f.page_size;
   if (st == LODE_OK)
@@ -380,6 +375,8 @@ static lode_status run (verify *v, lode_status st,
     st = LODE_OK;
   if (st == LODE_NO_MEMORY)
     return verify_no_memory(v);
+  if (st == LODE_CALLBACK)
+    return fail(v->error, st, "the check was stopped");
   if (st != LODE_OK)
     return st;
   if (v->f.progress != NULL)
@@ -393,10 +390,10 @@ static lode_status run (verify *v, lode_status st,
 }
 
 /*
-** Pins the last committed state and finds its meta page, which a later
-** commit but one writes over: then the next state is tried.
+** A later commit but one writes over the meta page of the state that was
+** pinned: then the next state is tried.
 */
-static lode_status pin (verify *v, kv_txn *t) {
+lode_status verify_pin (verify *v, kv_txn *t) {
   const struct timespec nap = { 0, 1000000 };
   lode_status st = LODE_BUSY;
   for (int i = 0; i < PIN_TRIES && st == LODE_BUSY; i++) {
@@ -412,27 +409,8 @@ static lode_status pin (verify *v, kv_txn *t) {
   return st;
 }
 
-lode_status lode_check (lode_store *s, const lode_check_options *o,
-                        lode_check_report *report) {
-  verify *v = verify_new(kv_data(s->env), o, &s->error);
-  kv_txn *t = lode_malloc(sizeof *t);
-  lode_status st;
-  if (v == NULL || t == NULL) {
-    if (v != NULL)
-      verify_free(v);
-    lode_free(t);
-    return fail(&s->error, LODE_NO_MEMORY, "%s: no memory", s->files.base);
-  }
-  kv_txn_init(t, s->env, &s->error);
-  st = run(v, pin(v, t), report);
-  kv_txn_free(t);
-  lode_free(t);
-  verify_free(v);
-  return st;
-}
-
-/* Opens the data file of the store at `path`; `name` gets its own. */
-static lode_status open_data (const char *path, int *fd, lode_error *error) {
+lode_status verify_open_data (const char *path, int *fd,
+                              lode_error *error) {
   struct stat st;
   files f;
   bool is_dir = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
@@ -457,7 +435,7 @@ lode_status lode_check_file (const char *path, const lode_check_options *o,
   uint64_t number;
   verify *v;
   int fd = -1;
-  lode_status st = open_data(path, &fd, error);
+  lode_status st = verify_open_data(path, &fd, error);
   if (st != LODE_OK)
     return st;
   v = verify_new(fd, o, error);
@@ -466,7 +444,7 @@ lode_status lode_check_file (const char *path, const lode_check_options *o,
     return fail(error, LODE_NO_MEMORY, "%s: no memory", path);
   }
   number = pages_newest(&v->f);
-  st = run(v, pages_open(&v->f, 0, error), report);
+  st = verify_run(v, pages_open(&v->f, 0, error), report);
   if (st == LODE_OK && v->f.problems > 0 && number != pages_newest(&v->f))
     st = fail(error, LODE_BUSY, "%s was written to while it was checked; "
               "check it through an open store", path);

@@ -1,5 +1,6 @@
 /*
-** verify.h - whether a store is whole: every page, every entry.
+** verify.h - whether a store is whole: every page, every entry. What users
+** call is in lode_check.h.
 **
 ** The file is read page by page without LMDB (pages.h). Checked are the
 ** trees and their counts, which page has which use, the catalogue, and of
@@ -14,47 +15,13 @@
 
 #include "../lode.h"
 
-typedef struct lode_check_options { /* a null one or all null: say nothing */
-  /* How many of the file's bytes are done. */
-  void (*progress)(void *data, uint64_t done, uint64_t total);
-  /* A problem in words: the page, the collection, the key where known. Of
-     more than 1000 only the first are told. Both must return. */
-  void (*problem)(void *data, const char *text);
-  void *data;
-} lode_check_options;
-
-typedef struct lode_check_report {
-  bool ok;               /* no problems */
-  uint64_t entries;      /* of all collections, sound or not, and with those
-                            that are past their time */
-  uint64_t collections;  /* with other programs' databases */
-  uint64_t pages;        /* that are in use */
-  uint64_t bytes;        /* of them */
-  uint64_t problems;
-} lode_check_report;
-
-/*
-** Checks the whole store as it was last committed, at one moment, while
-** others read and write. Damage is no failure: OK, with what there is of
-** it in `report`. BUSY, NO_MEMORY, IO, READERS_FULL, INCOMPATIBLE.
-*/
-lode_status lode_check (lode_store *store, const lode_check_options *options,
-                        lode_check_report *report);
-/*
-** The same for a store that can't be opened: `path` is its directory or
-** data file. Nobody may write to it meanwhile: BUSY when somebody did and
-** it looked damaged. NOT_FOUND, NOT_A_STORE, INCOMPATIBLE, NO_MEMORY, IO.
-*/
-lode_status lode_check_file (const char *path,
-                             const lode_check_options *options,
-                             lode_check_report *report, lode_error *error);
-
 /* {==================================================================
 ** Inside the room (files that define VERIFY_ROOM)
 ** =================================================================== */
 
 #ifdef VERIFY_ROOM
 
+#include "catalog_read.h"
 #include "handle.h"
 #include "pages.h"
 
@@ -101,7 +68,26 @@ typedef struct verify {
   record_check check;
   uint64_t records, entries;
   lode_buffer calls;     /* uint64_t: of one bucket */
+  uint64_t mild;         /* problems that a write transaction can mend */
 } verify;
+
+/* Tells a problem of that kind. */
+#define verify_tell(v, page, ...) \
+  ((v)->mild += !(v)->f.quiet, pages_tell(&(v)->f, (page), __VA_ARGS__))
+
+/* To check the file `fd`. Null: no memory. */
+verify *verify_new (int fd, const lode_check_options *o, lode_error *error);
+void verify_free (verify *v);
+/*
+** Opens the state that `t` reads, which it begins to do here. The
+** statuses are those of pages_open.
+*/
+lode_status verify_pin (verify *v, kv_txn *t);
+/* Checks the state that was opened (`st`), and fills the report. */
+lode_status verify_run (verify *v, lode_status st,
+                        lode_check_report *report);
+/* Opens the data file of the store at `path`. */
+lode_status verify_open_data (const char *path, int *fd, lode_error *error);
 
 typedef struct verify_text {
   char bytes[VERIFY_TEXT];
@@ -111,7 +97,15 @@ typedef struct verify_text {
 /* A name, quoted. */
 verify_text verify_text_of (lode_slice name);
 /* An encoded key as a user would write it; its bytes, when it is none. */
-verify_text verify_text_of_key (verify *v, lode_slice whole);
+verify_text verify_text_of_key (lode_buffer *scratch, lode_slice whole);
+/*
+** Reads a key to its end. CORRUPT: it is none, or none of this type;
+** NO_MEMORY.
+*/
+lode_status verify_read_key (lode_buffer *scratch, lode_type type,
+                             lode_slice whole);
+/* Adds a call of the record, or records, under `stored`. */
+void verify_add_call (verify_calls *to, lode_slice call, lode_slice stored);
 /* What the walk is at, from here on: `what` and a name. */
 void verify_at (verify *v, const char *what, lode_slice name);
 /* NO_MEMORY, in words. */
@@ -154,6 +148,17 @@ bool verify_generation_ok (const pages_entry *e);
 ** stand where the catalogue says.
 */
 void verify_compare (verify *v);
+
+/* The number at the end of "made#number". False: there is none. */
+bool verify_number_of (lode_slice name, size_t *made, uint32_t *number);
+/* Takes `suffix` off the end of a name; false: it isn't there. */
+bool verify_without (lode_slice *name, const char *suffix);
+/*
+** Whether `whole` is a long key that stands under `stored`. `secret` null:
+** not known, or the hash is the user's.
+*/
+bool verify_stands_under (lode_slice whole, lode_slice stored,
+                          const unsigned char *secret);
 
 #endif
 

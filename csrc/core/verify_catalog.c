@@ -1,7 +1,6 @@
 /*
 ** verify_catalog.c - the check of the catalogue, and words for problems.
-** See verify.h. The bytes of its records are drawn in catalog.h; they are
-** read here once more since catalog.c reads through LMDB.
+** See verify.h.
 */
 #define VERIFY_ROOM
 #include "verify.h"
@@ -71,14 +70,14 @@ static void text_add_atom (verify_text *t, const lode_atom *a) {
 }
 
 /* An encoded key as a user would write it; or its bytes, when it is none. */
-verify_text verify_text_of_key (verify *v, lode_slice whole) {
+verify_text verify_text_of_key (lode_buffer *scratch, lode_slice whole) {
   lode_slice rest = whole;
   bool in_tuple = false, first = true;
   verify_text t = { .size = 0 };
   lode_atom a;
   lode_status st;
-  while ((st = lode_key_read(&rest, &in_tuple, &v->scratch, &a)) == LODE_OK
-         && !text_full(&t)) {
+  while ((st = lode_key_read(&rest, &in_tuple, scratch, &a)) == LODE_OK &&
+         !text_full(&t)) {
     if (a.type == LODE_KEY_TUPLE) {
       text_add(&t, "{ ");
       continue;
@@ -147,76 +146,46 @@ static lode_status known_add (verify *v, lode_buffer *list, verify_known k,
   return LODE_OK;
 }
 
-/* Whether a record of the catalogue is sound; then its body. */
-static bool body_of (lode_slice key, lode_slice value, lode_slice *body) {
-  uint32_t crc;
-  if (value.size < 4)
-    return false;
-  *body = slice_of(value.data, value.size - 4);
-  crc = hash_crc32c(hash_crc32c(0, key.data, key.size), body->data,
-                    body->size);
-  return crc == get_u32(value.data + body->size);
-}
-
-static bool take (lode_slice *s, void *out, size_t size) {
-  if (s->size < size)
-    return false;
-  memcpy(out, s->data, size);
-  *s = slice_of(s->data + size, s->size - size);
-  return true;
-}
-
-static bool take_text (lode_slice *s, lode_slice *out) {
-  unsigned char p[2];
-  if (!take(s, p, sizeof p) || s->size < get_u16(p))
-    return false;
-  *out = slice_of(s->data, get_u16(p));
-  *s = slice_of(s->data + out->size, s->size - out->size);
-  return true;
-}
-
 /* The store's own record. */
 static lode_status read_store (verify *v, const pages_entry *e,
                                lode_slice body) {
-  unsigned char p[2], id[16], created[8], next[4];
   size_t n = verify_count(&v->known);
   verify_known *last = n > 0 ? verify_nth(&v->known, n - 1) : NULL;
-  if (!take(&body, p, sizeof p)) {
-    pages_tell(&v->f, e->page, "the store's own record is too short");
-    return LODE_OK;
-  }
-  if (get_u16(p) != LODE_FORMAT)
+  catalog_store store;
+  lode_slice version;
+  unsigned format = 0;
+  uint32_t next;
+  lode_status st = catalog_read_store(body, &store, &next, &version,
+                                      &format);
+  if (st == LODE_INCOMPATIBLE)
     return fail(v->error, LODE_INCOMPATIBLE, "the store has format %u; this "
                 "lode (" LODE_VERSION ") reads %d: use a newer lode",
-                (unsigned)get_u16(p), LODE_FORMAT);
-  v->store = take(&body, v->secret, HASH_SIZE) &&
-             take(&body, id, sizeof id) &&
-             take(&body, created, sizeof created) &&
-             take(&body, next, sizeof next);
+                format, LODE_FORMAT);
+  v->store = st == LODE_OK;
   if (!v->store)
     pages_tell(&v->f, e->page, "the store's own record is too short");
-  else if (last != NULL && last->number >= get_u32(next))
+  else if (last != NULL && last->number >= next)
     pages_tell(&v->f, e->page, "collection number %lu is not below the next",
                (unsigned long)last->number);
+  if (v->store)
+    memcpy(v->secret, store.secret, sizeof v->secret);
   return LODE_OK;
 }
 
 static lode_status read_known (verify *v, const pages_entry *e,
                                lode_slice body) {
   verify_known k = { .kind = LODE_RAW };
-  lode_slice name, made, serializer, key_serializer;
-  unsigned char head[4];
-  if (!take(&body, head, sizeof head) || !take_text(&body, &name) ||
-      !take_text(&body, &made) || !take_text(&body, &serializer) ||
-      !take_text(&body, &key_serializer)) {
+  catalog_entry x;
+  if (catalog_read_entry(body, get_u32(e->key.data + 1), &x) ==
+      LODE_CORRUPT) {
     pages_tell(&v->f, e->page, "a collection's record is too short");
     return LODE_OK;
   }
-  k.number = get_u32(e->key.data + 1);
-  k.kind = (lode_kind)head[0];
-  k.key = key_serializer.size == 0 ? (lode_type)head[1] : LODE_ANY;
-  k.custom_hash = (head[3] & 1) != 0;
-  return known_add(v, &v->known, k, name, made);
+  k.number = x.number;
+  k.kind = x.kind;
+  k.key = x.options.key_serializer.size == 0 ? x.options.key : LODE_ANY;
+  k.custom_hash = x.options.custom_hash;
+  return known_add(v, &v->known, k, x.name, x.made);
 }
 
 static void read_name (verify *v, const pages_entry *e, lode_slice body) {
@@ -227,8 +196,7 @@ static void read_name (verify *v, const pages_entry *e, lode_slice body) {
     k->named = true;
   else {
     verify_text t = verify_text_of(name);
-    pages_tell(&v->f, e->page, "the name %s leads to no collection",
-               t.bytes);
+    verify_tell(v, e->page, "the name %s leads to no collection", t.bytes);
   }
 }
 
@@ -237,7 +205,7 @@ static void read_extra (verify *v, const pages_entry *e, lode_slice body) {
   if (k != NULL && body.size == 8)
     k->extra = (int64_t)get_u64(body.data);
   else
-    pages_tell(&v->f, e->page, "a count of entries belongs to nothing");
+    verify_tell(v, e->page, "a count of entries belongs to nothing");
 }
 
 static lode_status read_dropped (verify *v, const pages_entry *e,
@@ -251,8 +219,9 @@ static lode_status visit_catalog (void *data, const pages_entry *e) {
   verify *v = data;
   bool numbered = e->key.size == 5;
   lode_slice body;
-  if (!body_of(e->key, e->value, &body)) {
+  if (!catalog_body(e->key, e->value, &body)) {
     verify_text t = verify_text_of(e->key);
+    v->mild += memchr("cs", e->key.data[0], 2) == NULL;
     pages_tell(&v->f, e->page, "the record %s is damaged: its checksum is "
                "another", t.bytes);
     return LODE_OK;
@@ -274,7 +243,7 @@ bool verify_is_generation (const pages_entry *e) {
 
 bool verify_generation_ok (const pages_entry *e) {
   lode_slice body;
-  return body_of(e->key, e->value, &body) && body.size == 8;
+  return catalog_body(e->key, e->value, &body) && body.size == 8;
 }
 
 /* Of the main tree, until the catalogue was found or can't come any more. */
@@ -294,7 +263,7 @@ static lode_status look_for_catalog (void *data, const pages_entry *e) {
 static lode_status look_for_own (void *data, const pages_entry *e) {
   verify *v = data;
   lode_slice body;
-  v->own = v->own || body_of(e->key, e->value, &body);
+  v->own = v->own || catalog_body(e->key, e->value, &body);
   return v->own ? LODE_EXISTS : LODE_OK;
 }
 
@@ -331,14 +300,14 @@ lode_status verify_catalog (verify *v) {
 static void compare_known (verify *v, const verify_known *k) {
   verify_at(v, "collection", verify_name(v, k));
   if (!k->seen)
-    pages_tell(&v->f, 0, "the main tree doesn't name its entries");
+    verify_tell(v, 0, "the main tree doesn't name its entries");
   if (!k->named)
-    pages_tell(&v->f, 0, "its name doesn't lead to it");
+    verify_tell(v, 0, "its name doesn't lead to it");
   if (k->seen && !k->broken && (k->calls.count != k->index.count ||
                                 k->calls.sum != k->index.sum))
-    pages_tell(&v->f, 0, "its index of deadlines has %llu calls, not the "
-               "%llu of its entries", (unsigned long long)k->index.count,
-               (unsigned long long)k->calls.count);
+    verify_tell(v, 0, "its index of deadlines has %llu calls, not the %llu "
+                "of its entries", (unsigned long long)k->index.count,
+                (unsigned long long)k->calls.count);
 }
 
 void verify_compare (verify *v) {
@@ -350,12 +319,12 @@ void verify_compare (verify *v) {
     if (k->seen)
       continue;
     verify_at(v, "the dropped", verify_name(v, k));
-    pages_tell(&v->f, 0, "the main tree doesn't name it");
+    verify_tell(v, 0, "the main tree doesn't name it");
   }
   v->f.where = NULL;
   if (!v->generation)
-    pages_tell(&v->f, 0, "the record of the catalogue's generation is "
-               "missing");
+    verify_tell(v, 0, "the record of the catalogue's generation is "
+                "missing");
 }
 
 /* }================================================================== */

@@ -182,6 +182,8 @@ static lode_status fill (lode_walk *w) {
     w->ended = true;
   if (w->ended)
     return LODE_OK;
+  if (w->pin != NULL && kv_is_left(w->pin->env))
+    return kv_left_behind(w->pin->env, &w->store->error);
   st = w->source->open(w, &w->span);
   if (st == LODE_OK)
     st = fill_open(w);
@@ -302,7 +304,7 @@ lode_status walk_pin (lode_walk *w) {
   lode_store *s = w->store;
   lode_status st;
   if (s->write.depth > 0 || s->snapshots > 0)
-    return LODE_OK; /* what is open already is one moment */
+    return handle_view(s); /* what is open already is one moment */
   handle_done(s);
   st = handle_prepare(s);
   if (st != LODE_OK)

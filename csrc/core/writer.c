@@ -15,6 +15,8 @@
 
 static const char side_magic[8] = { 'l', 'o', 'd', 'e', 's', 'i', 'd', 'e' };
 
+#define WATCH 50 /* ms between two looks whether the owner has ended */
+
 #define SIDE_PID 8   /* offsets */
 #define SIDE_MARK 16
 
@@ -53,16 +55,42 @@ failed:
   return false;
 }
 
+#ifdef __APPLE__ /* which has no robust mutexes */
+#define init_alive(mutex) pthread_mutex_init((mutex), NULL)
+#define consistent(mutex) 0
+#else
+#define consistent pthread_mutex_consistent
+
+static int init_alive (pthread_mutex_t *mutex) {
+  pthread_mutexattr_t attr;
+  int rc = pthread_mutexattr_init(&attr);
+  if (rc != 0)
+    return rc;
+  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+  rc = pthread_mutex_init(mutex, &attr);
+  pthread_mutexattr_destroy(&attr);
+  return rc;
+}
+#endif
+
 bool writer_init (writer *w, const char *path, unsigned mode) {
-  w->held = false;
+  w->held = w->watched = false;
+  w->process = (int32_t)getpid();
   w->fd = -1;
   w->side = NULL;
   w->own_mark = 0;
   if (path != NULL && !side_open(w, path, mode))
     return false;
   pthread_mutex_init(&w->mutex, NULL);
+  init_alive(&w->alive);
   gate_condition(&w->freed);
   return true;
+}
+
+void writer_leave (writer *w) {
+  if (w->fd >= 0)
+    close(w->fd);
+  w->fd = -1;
 }
 
 void writer_destroy (writer *w) {
@@ -71,6 +99,7 @@ void writer_destroy (writer *w) {
   if (w->fd >= 0)
     close(w->fd);
   pthread_cond_destroy(&w->freed);
+  pthread_mutex_destroy(&w->alive);
   pthread_mutex_destroy(&w->mutex);
 }
 
@@ -101,15 +130,41 @@ static lode_status lock_file (writer *w, const struct timespec *until) {
   return LODE_OK;
 }
 
-static lode_status claim (writer *w, const struct timespec *until) {
+/* Takes `alive`, which nobody holds, or a thread that has ended. */
+static bool watch (writer *w) {
+  int rc = pthread_mutex_trylock(&w->alive);
+  if (rc == EOWNERDEAD)
+    rc = consistent(&w->alive);
+  return rc == 0;
+}
+
+/* Whether the owner's thread has ended; then `alive` is this one's. */
+static bool owner_ended (writer *w) {
+  return w->held && w->watched && watch(w);
+}
+
+/* Waits for the lock, but not for long: its owner may end meanwhile. */
+static bool wait_a_while (writer *w, const struct timespec *until) {
+  struct timespec soon = gate_deadline(WATCH);
+  bool last = until->tv_sec < soon.tv_sec ||
+              (until->tv_sec == soon.tv_sec &&
+               until->tv_nsec <= soon.tv_nsec);
+  int rc = pthread_cond_timedwait(&w->freed, &w->mutex, last ? until : &soon);
+  return rc == 0 || !last;
+}
+
+static lode_status claim (writer *w, const struct timespec *until,
+                          bool *ended) {
   lode_status st = LODE_OK;
   pthread_mutex_lock(&w->mutex);
-  if (w->held && pthread_equal(w->owner, pthread_self()))
-    st = LODE_REENTRY;
-  while (st == LODE_OK && w->held)
-    if (pthread_cond_timedwait(&w->freed, &w->mutex, until) != 0 && w->held)
+  while (st == LODE_OK && w->held && !(*ended = owner_ended(w))) {
+    if (pthread_equal(w->owner, pthread_self()))
+      st = LODE_REENTRY;
+    else if (!wait_a_while(w, until) && w->held)
       st = LODE_BUSY;
+  }
   if (st == LODE_OK) {
+    w->watched = *ended || watch(w);
     w->held = true;
     w->owner = pthread_self();
   }
@@ -117,24 +172,39 @@ static lode_status claim (writer *w, const struct timespec *until) {
   return st;
 }
 
+bool writer_inherit (writer *w) {
+  bool ended;
+  pthread_mutex_lock(&w->mutex);
+  ended = owner_ended(w);
+  if (ended)
+    w->owner = pthread_self();
+  pthread_mutex_unlock(&w->mutex);
+  return ended;
+}
+
 static void unclaim (writer *w) {
   pthread_mutex_lock(&w->mutex);
   lode_assert(w->held);
+  if (w->watched && pthread_equal(w->owner, pthread_self()))
+    pthread_mutex_unlock(&w->alive);
   w->held = false;
   pthread_cond_signal(&w->freed);
   pthread_mutex_unlock(&w->mutex);
 }
 
-lode_status writer_acquire (writer *w, unsigned timeout, int *pid) {
+lode_status writer_acquire (writer *w, unsigned timeout, int *pid,
+                            bool *ended) {
   struct timespec until = gate_deadline(timeout);
-  int32_t other = 0, self = (int32_t)getpid();
-  lode_status st = claim(w, &until);
+  int32_t other = 0;
+  lode_status st;
   *pid = 0;
+  *ended = false;
+  st = claim(w, &until, ended);
   if (st != LODE_OK || w->fd < 0)
     return st;
   st = lock_file(w, &until);
   if (st == LODE_OK)
-    memcpy((void *)(w->side + SIDE_PID), &self, sizeof self);
+    memcpy((void *)(w->side + SIDE_PID), &w->process, sizeof w->process);
   else {
     memcpy(&other, (const void *)(w->side + SIDE_PID), sizeof other);
     *pid = (int)other;

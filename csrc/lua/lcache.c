@@ -2,10 +2,10 @@
 ** lcache.c - see lcache.h.
 **
 ** The values stand in two tables, by their Lua keys, which are upvalues of
-** the dict's __index (of the one in C, which stands in COLL_INDEX, as
-** lode.jit may have put another before it). When the newer one is full it becomes the older one,
-** and what that had is let go: so a hit never changes anything, and as many
-** keys as the dict may keep are all hits, however they are read.
+** the dict's __index in C, kept in COLL_INDEX. When the newer one is full it
+** becomes the older one, and what that had is let go: so a hit never changes
+** anything, and as many keys as the dict may keep are all hits, however they
+** are read.
 **
 ** Whatever allocates may run a finalizer, and that may read this very dict
 ** or write to the store. So `lcoll` says what the tables are good for, it
@@ -16,11 +16,13 @@
 #include "lentry.h"
 #include "lkey.h"
 
-enum { NEWER = 1, OLDER, SHOWN }; /* upvalues of __index; the last one is
-                                     a table that has the two for lode.jit,
-                                     or nil */
+/* The upvalues of __index: the two, and where lode.jit reads them a table
+   that has the two by the same numbers. */
+enum { NEWER = 1, OLDER, SHOWN };
 
-static const char absent = 0; /* its address stands for "no such entry" */
+/* Their addresses stand for "no such entry", and in the registry for the
+   metatable of dicts that lode.jit knows, and what makes one known to it. */
+static const char absent = 0, metatable = 0, enroll = 0;
 
 /* {==================================================================
 ** Finding
@@ -140,6 +142,12 @@ static void keep (lua_State *L, int self, lcoll *c, int i,
   lua_settop(L, value);
 }
 
+/* }================================================================== */
+
+/* {==================================================================
+** Reading
+** =================================================================== */
+
 /*
 ** [-0, +1, v] Reads the entry from the store and keeps it. Gives whether it
 ** is there.
@@ -168,8 +176,6 @@ static bool read (lua_State *L, int self, lcoll *c, int i) {
   return false;
 }
 
-/* }================================================================== */
-
 bool lcache_get (lua_State *L, int self, lcoll *c, int i) {
   int index = lua_gettop(L) + 1;
   bool found;
@@ -197,6 +203,19 @@ static int cache__index (lua_State *L) {
   return 1;
 }
 
+/* [-2, +1, v] The same without upvalues, for any dict with a cache. */
+static int shared__index (lua_State *L) {
+  lcoll *c = lhandle_dict(L, 1);
+  if (!lua_isnil(L, 2)) lcache_get(L, 1, c, 2);
+  return 1;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** The metatable
+** =================================================================== */
+
 /*
 ** Whether what the dict has kept is true; lode.jit calls it where nothing
 ** may call Lua, such as the clock of a store.
@@ -208,45 +227,61 @@ static bool is_true (const void *dict) {
 }
 
 /*
-** [-0, +1, m] Pushes what is to be the __index in place of the one in C at
-** `index`: lode.jit's where there is a compiler, or else the same.
+** [-1, +1, m] Makes of the __index on the top a metatable: that of the dict
+** at `self`, with this __index.
 */
-static void push_index (lua_State *L, int index) {
-  bool (*ready) (const void *) = is_true;
-  int base = lua_gettop(L);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "lode.jit");
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_istable(L, -1) &&
-      lua_getfield(L, -1, "index") == LUA_TFUNCTION) {
-    lua_pushvalue(L, index);
-    lua_newtable(L);
-    lua_getupvalue(L, index, NEWER);
-    lua_rawseti(L, -2, NEWER);
-    lua_pushvalue(L, -1);
-    lua_setupvalue(L, index, SHOWN);
-    lua_pushlstring(L, (const char *)&ready, sizeof(ready));
-    lua_pushlightuserdata(L, (void *)&absent);
-    lua_call(L, 4, 1);
-    lua_replace(L, base + 1);
-  }
-  else {
-    lua_settop(L, base);
-    lua_pushvalue(L, index);
-  }
-  lua_settop(L, base + 1);
-}
-
-/* [-0, +1, m] Pushes a copy of the metatable of the value at `i`. */
-static void copy_metatable (lua_State *L, int i) {
-  int copy = lua_gettop(L) + 1;
+static void wrap_index (lua_State *L, int self) {
+  int index = lua_gettop(L), copy = index + 1;
   lua_newtable(L);
-  lua_getmetatable(L, i);
+  lua_getmetatable(L, self);
   for (lua_pushnil(L); lua_next(L, copy + 1) != 0;) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, copy);
   }
   lua_settop(L, copy);
+  lua_pushvalue(L, index);
+  lua_setfield(L, copy, "__index");
+  lua_replace(L, index);
+}
+
+/*
+** [-0, +0, m] Puts into the registry lode.jit's `enroll`, and the metatable
+** with its __index; where there is no compiler, false.
+*/
+static void find_jit (lua_State *L, int self) {
+  bool (*ready) (const void *) = is_true;
+  int base = lua_gettop(L);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lode.jit");
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_istable(L, -1) &&
+      lua_getfield(L, -1, "index") == LUA_TFUNCTION) {
+    lua_pushcfunction(L, shared__index);
+    lua_pushlstring(L, (const char *)&ready, sizeof(ready));
+    lua_pushlightuserdata(L, (void *)&absent);
+    lua_call(L, 3, 2);
+    lua_insert(L, -2);
+    wrap_index(L, self);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable);
+  }
+  else lua_pushboolean(L, false);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &enroll);
+  lua_settop(L, base);
+}
+
+/*
+** [-0, +(0..1), m] Pushes lode.jit's `enroll`, where there is a compiler;
+** gives whether there is.
+*/
+static bool push_enroll (lua_State *L, int self) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &enroll) == LUA_TNIL) {
+    lua_pop(L, 1);
+    find_jit(L, self);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &enroll);
+  }
+  if (lua_isfunction(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
 }
 
 void lcache_begin (lua_State *L, int self) {
@@ -254,15 +289,21 @@ void lcache_begin (lua_State *L, int self) {
   const lcoll *c = lua_touserdata(L, self);
   if (c->cache == 0) return;
   luaL_checkstack(L, 12, NULL);
-  lua_newtable(L);
-  lua_pushnil(L);
-  lua_pushnil(L);
+  lua_settop(L, index + 2);
   lua_pushcclosure(L, cache__index, SHOWN);
   lua_pushvalue(L, index);
   lhandle_set_slot(L, self, COLL_INDEX);
-  copy_metatable(L, self);
-  push_index(L, index);
-  lua_setfield(L, -2, "__index");
+  if (push_enroll(L, self)) {
+    lua_pushvalue(L, self);
+    lua_createtable(L, OLDER, 0);
+    lua_pushvalue(L, -1);
+    lua_setupvalue(L, index, SHOWN);
+    lua_call(L, 2, 0);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
+  }
+  else wrap_index(L, self);
   lua_setmetatable(L, self);
   lua_settop(L, index - 1);
 }
+
+/* }================================================================== */

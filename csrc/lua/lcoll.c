@@ -81,25 +81,19 @@ int lcoll_name (lua_State *L, lcoll *c) {
   return 1;
 }
 
-/* [-0, +0, m] Sets a field of the table on the top. */
-static void set_number (lua_State *L, const char *name, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
 int lcoll_stats (lua_State *L, lcoll *c) {
   lode_coll_stats stats;
   lode_status status = lode_coll_statistics(c->coll, &stats);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
   lua_createtable(L, 0, 8);
-  set_number(L, "entries", stats.entries);
-  set_number(L, "expired", stats.expired);
-  set_number(L, "waiting", stats.waiting);
-  set_number(L, "size", stats.size);
-  set_number(L, "depth", stats.depth);
-  set_number(L, "branch_pages", stats.branch_pages);
-  set_number(L, "leaf_pages", stats.leaf_pages);
-  set_number(L, "overflow_pages", stats.overflow_pages);
+  lhandle_set_number(L, "entries", stats.entries);
+  lhandle_set_number(L, "expired", stats.expired);
+  lhandle_set_number(L, "waiting", stats.waiting);
+  lhandle_set_number(L, "size", stats.size);
+  lhandle_set_number(L, "depth", stats.depth);
+  lhandle_set_number(L, "branch_pages", stats.branch_pages);
+  lhandle_set_number(L, "leaf_pages", stats.leaf_pages);
+  lhandle_set_number(L, "overflow_pages", stats.overflow_pages);
   return 1;
 }
 

@@ -25,9 +25,6 @@ enum { SELF = 1, KEY, FN, OPTIONS }; /* the arguments */
 ** Options
 ** =================================================================== */
 
-#define LONGEST ((uint64_t)1 << 62) /* ms; the core cuts it to its own */
-#define HAIR 1e-6 /* ms that a product may be off: 1.1 s are 1100 ms */
-
 typedef struct plan { /* what the caller wants; spans are in ms */
   uint64_t ttl;      /* as lode_put takes it */
   uint64_t negative; /* of nothing; 0: it isn't kept */
@@ -38,14 +35,17 @@ typedef struct plan { /* what the caller wants; spans are in ms */
 
 /* [-0, +0, v] The option on the top in ms: a number of seconds. */
 static uint64_t span (lua_State *L, const char *name, bool above_zero) {
-  lua_Number n = lua_tonumber(L, -1);
-  if (lua_type(L, -1) != LUA_TNUMBER || !(above_zero ? n > 0 : n >= 0)) {
+  uint64_t ms;
+  if (!ltime_span(L, -1, &ms) || (above_zero && ms == 0)) {
     lerror_argument(L, OPTIONS, "option '%s': a number of seconds %s "
                     "expected", name, above_zero ? "above 0" : "from 0 on");
   }
-  n = ceil(n * 1000 - HAIR);
-  if (n >= (lua_Number)LONGEST) return LONGEST;
-  return n >= 1 ? (uint64_t)n : above_zero;
+  return ms;
+}
+
+/* The same, but math.huge is only very long. */
+static uint64_t bounded (uint64_t ms) {
+  return ms < LTIME_LONGEST ? ms : LTIME_LONGEST;
 }
 
 static double read_early (lua_State *L) {
@@ -61,12 +61,11 @@ static double read_early (lua_State *L) {
 static void read_option (lua_State *L, plan *p) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) :
                      "";
-  if (strcmp(name, "ttl") == 0) {
-    p->ttl = span(L, name, true);
-    if (isinf(lua_tonumber(L, -1))) p->ttl = LODE_NEVER;
-  }
-  else if (strcmp(name, "negative") == 0) p->negative = span(L, name, true);
-  else if (strcmp(name, "stale") == 0) p->stale = span(L, name, false);
+  if (strcmp(name, "ttl") == 0) p->ttl = span(L, name, true);
+  else if (strcmp(name, "negative") == 0) 
+    p->negative = bounded(span(L, name, true));
+  else if (strcmp(name, "stale") == 0) 
+    p->stale = bounded(span(L, name, false));
   else if (strcmp(name, "early") == 0) p->early = read_early(L);
   else if (strcmp(name, "wait") == 0) {
     uint64_t ms = span(L, name, false);
@@ -74,7 +73,8 @@ static void read_option (lua_State *L, plan *p) {
   }
   else {
     lerror_push_key(L, -2);
-    lerror_argument(L, OPTIONS, "unknown option %s", lua_tostring(L, -1));
+    lerror_argument(L, OPTIONS, "unknown option %s: there are ttl, negative, "
+                    "stale, early and wait", lua_tostring(L, -1));
   }
 }
 
@@ -92,7 +92,8 @@ static void read_plan (lua_State *L, const lcoll *c, plan *p) {
   else lerror_argument(L, OPTIONS, "a time to live or a table of options "
                        "expected, got %s", luaL_typename(L, OPTIONS));
   if (c->raw && (p->ttl != LODE_TTL_OWN || p->negative != 0))
-    lerror_argument(L, OPTIONS, "entries of a raw dict have no time to live");
+    lerror_argument(L, OPTIONS, "entries of a raw dict have no time to "
+                    "live: leave ttl and negative out");
 }
 
 /* }================================================================== */

@@ -72,7 +72,7 @@ lode_status lguard_begin (lstore *s) {
   lode_status status;
   if (s->store == NULL) return LODE_CLOSED; /* by the Lua code called */
   status = lode_lock_begin(s->store);
-  if (status == LODE_OK) s->guard->state = BEGUN;
+  s->guard->state = status == LODE_OK ? BEGUN : ENDED;
   return status;
 }
 

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "lhandle.h"
+#include "lcheck.h"
 #include "lhooks.h"
 #include "loptions.h"
 
@@ -52,6 +52,11 @@ void lhandle_set_slot (lua_State *L, int self, int slot) {
   lua_insert(L, -2);
   lua_rawseti(L, -2, slot);
   lua_pop(L, 1);
+}
+
+void lhandle_set_number (lua_State *L, const char *name, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
 }
 
 int lhandle_wrong (lua_State *L, int i, const char *expected) {
@@ -215,6 +220,14 @@ void lhandle_log (lua_State *L, int self, const char *level,
     }
   }
   lua_settop(L, fields - 1);
+}
+
+void lhandle_news (lua_State *L, int i) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 10, NULL);
+  push_store(L, i);
+  lcheck_news(L, top + 1);
+  lua_settop(L, top);
 }
 
 /* }================================================================== */

@@ -30,6 +30,7 @@ typedef struct lcall lcall;   /* lhooks.c */
 typedef struct lstore {
   const void *tag;
   lode_store *store;       /* null: closed */
+  bool checking;           /* in the background; see lcheck_news */
   lode_buffer key, value;  /* scratch, so that a call allocates nothing */
   lguard *guard;           /* the innermost call that holds the lock */
   unsigned depth;          /* callbacks of lhooks.h that are running */
@@ -103,11 +104,18 @@ static inline bool lhandle_is_open (const lcoll *c) {
   return c->coll != NULL && c->owner->store != NULL;
 }
 
+/*
+** [-0, +0, m] The store at `i`, or of the collection there, is checked in
+** the background: logs what came of it, once it is known.
+*/
+void lhandle_news (lua_State *L, int i);
+
 /* [-0, +0, v] The open store, dict or set at `i`, or BAD_ARGUMENT, CLOSED. */
 static inline lstore *lhandle_store (lua_State *L, int i) {
   lstore *s = lhandle_test(L, i, LKIND_STORE, sizeof(lstore));
   if (s == NULL) lhandle_wrong(L, i, "a store");
   if (s->store == NULL) lhandle_closed(L, i);
+  if (s->checking) lhandle_news(L, i);
   return s;
 }
 
@@ -115,6 +123,7 @@ static inline lcoll *lhandle_dict (lua_State *L, int i) {
   lcoll *c = lhandle_test(L, i, LKIND_DICT, sizeof(lcoll));
   if (c == NULL) lhandle_wrong(L, i, "a dict");
   if (!lhandle_is_open(c)) lhandle_closed(L, i);
+  if (c->owner->checking) lhandle_news(L, i);
   return c;
 }
 
@@ -122,6 +131,7 @@ static inline lcoll *lhandle_set (lua_State *L, int i) {
   lcoll *c = lhandle_test(L, i, LKIND_SET, sizeof(lcoll));
   if (c == NULL) lhandle_wrong(L, i, "a set");
   if (!lhandle_is_open(c)) lhandle_closed(L, i);
+  if (c->owner->checking) lhandle_news(L, i);
   return c;
 }
 
@@ -148,6 +158,9 @@ void lhandle_metatable (lua_State *L, lkind kind, const char *name,
 int lhandle_slot (lua_State *L, int self, int slot);
 /* [-1, +0, m] Keeps the value on the top in a slot of the user value. */
 void lhandle_set_slot (lua_State *L, int self, int slot);
+
+/* [-0, +0, m] Sets a field of the table on the top, such as one of stats. */
+void lhandle_set_number (lua_State *L, const char *name, uint64_t n);
 
 /*
 ** [-0, +0, v] Raises what a call on the store, dict, set or expression at

@@ -26,8 +26,8 @@ struct lcall { /* of one function */
   const lode_entry *entry;
   lode_buffer text;    /* for decoding */
   bool gone;           /* the dict or set was collected */
-  uint64_t time;       /* answers, */
-  double rank;         /* for whom they are */
+  uint64_t time;       /* what a policy or the clock has answered */
+  double rank;         /* what an evict function has */
 };
 
 /* The stack of a body, all but the store only where there is an entry. */
@@ -148,23 +148,8 @@ static void push_value (lua_State *L, lcall *c) {
   }
 }
 
-/* [-0, +0, m] Sets a field of the table on the top. */
-static void set_time (lua_State *L, const char *name, uint64_t ms) {
-  ltime_push(L, ms);
-  lua_setfield(L, -2, name);
-}
-
-/* [-0, +0, m] Sets a field of the table on the top. */
-static void set_number (lua_State *L, const char *name, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
-/*
-** [-0, +3, v] Pushes key, value, and the table of the entry. `timed`: its
-** times are kept, whatever they are; they may be 0 by a clock of the user's.
-*/
-static void push_entry (lua_State *L, lcall *c, bool timed) {
+/* [-0, +3, v] Pushes key, value, and the table of the entry. */
+static void push_entry (lua_State *L, lcall *c) {
   const lode_entry *e = c->entry;
   push_key(L, c);
   push_value(L, c);
@@ -173,15 +158,15 @@ static void push_entry (lua_State *L, lcall *c, bool timed) {
   lua_setfield(L, ENTRY, "key");
   lua_pushvalue(L, VALUE);
   lua_setfield(L, ENTRY, "value");
-  set_time(L, "now", e->now);
-  if (timed || e->ctime != 0) {
-    set_time(L, "ctime", e->ctime);
-    set_time(L, "mtime", e->mtime);
-    set_time(L, "atime", e->atime);
-    set_number(L, "hits", e->hits);
+  ltime_set(L, "now", e->now);
+  if (e->timed) {
+    ltime_set(L, "ctime", e->ctime);
+    ltime_set(L, "mtime", e->mtime);
+    ltime_set(L, "atime", e->atime);
+    lhandle_set_number(L, "hits", e->hits);
   }
-  set_number(L, "size", e->size);
-  set_time(L, "expires", e->expires);
+  lhandle_set_number(L, "size", e->size);
+  ltime_set(L, "expires", e->expires);
 }
 
 /* [-0, +1, m] Pushes what an answer is that isn't what was asked for. */
@@ -208,7 +193,7 @@ static uint64_t ms_of (lua_Number seconds) {
 /* [-0, +4, e] */
 static void ask_expire (lua_State *L, lcall *c) {
   enum { ANSWER = ENTRY + 1 };
-  push_entry(L, c, true);
+  push_entry(L, c);
   lhandle_slot(L, SELF, COLL_EXPIRE);
   lua_pushvalue(L, ENTRY);
   lua_call(L, 1, 1);
@@ -239,7 +224,7 @@ static lode_status deadline (void *data, const lode_entry *e,
 /* [-0, +4, e] */
 static void ask_evict (lua_State *L, lcall *c) {
   enum { ANSWER = ENTRY + 1 };
-  push_entry(L, c, true);
+  push_entry(L, c);
   lhandle_slot(L, SELF, COLL_EVICT);
   lua_pushvalue(L, ENTRY);
   lua_call(L, 1, 1);
@@ -287,17 +272,9 @@ static uint64_t ask_time (void *data) {
 ** on_expire, and what is said of failures
 ** =================================================================== */
 
-/* Whether each entry has times, so that one of 0 is a time. */
-static bool keeps_times (const lcoll *c) {
-  const lode_coll_options *o;
-  if (c->coll == NULL) return false;
-  o = lode_coll_kept(c->coll);
-  return o->times || o->policy.size != 0 || o->evict == LODE_EVICT_RANK;
-}
-
 /* [-0, +3, e] */
 static void tell_removed (lua_State *L, lcall *c) {
-  push_entry(L, c, keeps_times(c->coll));
+  push_entry(L, c);
   lua_pushstring(L, c->entry->evicted ? "evicted" : "expired");
   lua_setfield(L, ENTRY, "reason");
   lhandle_slot(L, SELF, COLL_ON_EXPIRE);

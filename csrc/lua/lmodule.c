@@ -2,9 +2,9 @@
 ** lmodule.c - luaopen_lode_core: the metatables, and the tables lode.dict,
 ** lode.set and what else the module has.
 */
+#include "lcheck.h"
 #include "ldict.h"
 #include "lexpr.h"
-#include "lhooks.h"
 #include "lhooks.h"
 #include "lset.h"
 #include "lunicode.h"
@@ -28,6 +28,23 @@ static int test_live (lua_State *L) {
   return 2;
 }
 
+/*
+** [-1, +2, v] test_indexes(dict or set) -> calls in its deadline index,
+** places where records and indexes don't agree
+*/
+static int test_indexes (lua_State *L) {
+  lcoll *c = lhandle_test_coll(L, 1);
+  uint64_t calls = 0, lost = 0;
+  lode_status status;
+  if (c == NULL) return lhandle_wrong(L, 1, "a dict or a set");
+  if (!lhandle_is_open(c)) return lhandle_closed(L, 1);
+  status = lode_test_indexes(c->coll, &calls, &lost);
+  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
+  lua_pushinteger(L, (lua_Integer)calls);
+  lua_pushinteger(L, (lua_Integer)lost);
+  return 2;
+}
+
 #endif
 
 static const luaL_Reg walk_metamethods[] = {
@@ -38,6 +55,8 @@ static const luaL_Reg walk_metamethods[] = {
 
 static const luaL_Reg module_functions[] = {
   { "open", lstore_open },
+  { "check", lcheck_path },
+  { "repair", lcheck_salvage },
   { "pack", lvalue_pack },
   { "unpack", lvalue_unpack },
   { "raise", lerror_lua_raise },
@@ -45,6 +64,7 @@ static const luaL_Reg module_functions[] = {
 #ifdef LODE_TEST
   { "test_fail", test_fail },
   { "test_live", test_live },
+  { "test_indexes", test_indexes },
 #endif
   { NULL, NULL }
 };
@@ -91,7 +111,6 @@ __attribute__((visibility("default")))
 int luaopen_lode_core (lua_State *L) {
   luaL_checkversion(L);
   make_metatables(L);
-  lhooks_open(L);
   luaL_newlib(L, module_functions);
   set_library(L, "dict", dict_functions);
   set_library(L, "set", set_functions);

@@ -115,11 +115,9 @@ static void keep_function (reading *r, int slot) {
 
 /* Seconds, as milliseconds. */
 static void read_timeout (reading *r) {
-  lua_Number n = lua_tonumber(r->L, r->value);
-  if (lua_type(r->L, r->value) != LUA_TNUMBER || !(n >= 0))
-    wrong(r, "a number of seconds");
-  n = ceil(n * 1000);
-  *(unsigned *)r->out = n < (lua_Number)INT_MAX ? (unsigned)n : INT_MAX;
+  uint64_t ms;
+  if (!ltime_span(r->L, r->value, &ms)) wrong(r, "a number of seconds");
+  *(unsigned *)r->out = ms < INT_MAX ? (unsigned)ms : INT_MAX;
 }
 
 static void read_mode (reading *r) {
@@ -150,6 +148,18 @@ static void read_maintenance (reading *r) {
   };
   int i = read_one_of(r, names, "\"inline\", \"background\" or \"off\"");
   *(lode_maintenance *)r->out = (lode_maintenance)i;
+}
+
+/* false, true (it waits) or "background". */
+static void read_check (reading *r) {
+  lode_options *o = r->out;
+  bool background = lua_type(r->L, r->value) == LUA_TSTRING &&
+                    strcmp(lua_tostring(r->L, r->value), "background") == 0;
+  if (!background && !lua_isboolean(r->L, r->value))
+    wrong(r, "true, false or \"background\"");
+  o->check = background ? LODE_CHECK_BACKGROUND :
+             lua_toboolean(r->L, r->value) ? LODE_CHECK_FIRST :
+             LODE_CHECK_NONE;
 }
 
 static void read_clock (reading *r) {
@@ -205,6 +215,7 @@ void loptions_open (lua_State *L, int i, int self, lode_options *o) {
     { "durability", read_durability, offsetof(lode_options, durability) },
     { "maintenance", read_maintenance,
       offsetof(lode_options, maintenance) },
+    { "check", read_check, 0 },
     { "clock", read_clock, 0 },
     { "name", read_name, 0 },
     { "log", read_log, 0 },

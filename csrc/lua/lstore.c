@@ -2,6 +2,7 @@
 ** lstore.c - see lstore.h.
 */
 #include "lcache.h"
+#include "lcheck.h"
 #include "lguard.h"
 #include "lhooks.h"
 #include "loptions.h"
@@ -45,6 +46,7 @@ int lstore_open (lua_State *L) {
   loptions_open(L, OPTIONS, SELF, &options);
   status = lode_open(path, &options, &s->store, &error);
   if (status != LODE_OK) lhandle_fail(L, SELF, 0, status, error.text);
+  s->checking = options.check == LODE_CHECK_BACKGROUND;
   log_event(L, SELF, "opened");
   lua_settop(L, SELF);
   return 1;
@@ -70,9 +72,10 @@ static int store_close (lua_State *L) {
   if (s->depth > 0) {
     return lhandle_raise(L, 1, 0, LODE_REENTRY, "store:close() was called by "
                          "a function that this store is waiting for (a "
-                         "policy, on_expire, evict or the clock): close it "
+                         "policy, on_expire, evict, progress or the clock): close it "
                          "when that has returned");
   }
+  if (s->checking) lhandle_news(L, 1);
   status = shut(s, &error);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, error.text);
   log_event(L, 1, "closed");
@@ -377,12 +380,6 @@ static int store_backup (lua_State *L) {
   return 0;
 }
 
-/* [-0, +0, m] Sets a field of the table on the top. */
-static void set_number (lua_State *L, const char *name, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
 /* [-1, +1, v] store:stats() -> table */
 static int store_stats (lua_State *L) {
   lstore *s = lhandle_store(L, 1);
@@ -390,21 +387,21 @@ static int store_stats (lua_State *L) {
   lode_status status = lode_store_stats(s->store, &stats);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
   lua_createtable(L, 0, 16);
-  set_number(L, "file_size", stats.file_size);
-  set_number(L, "used_size", stats.used_size);
-  set_number(L, "free_size", stats.free_size);
-  set_number(L, "map_size", stats.map_size);
-  if (stats.max_size != 0) set_number(L, "max_size", stats.max_size);
-  set_number(L, "entries", stats.entries);
-  set_number(L, "collections", stats.collections);
-  set_number(L, "version", stats.version);
-  set_number(L, "readers", stats.readers);
-  set_number(L, "max_readers", stats.max_readers);
-  set_number(L, "handles", stats.handles);
-  set_number(L, "expired", stats.expired);
-  set_number(L, "waiting", stats.waiting);
-  set_number(L, "accesses", stats.accesses);
-  set_number(L, "swept", stats.swept);
+  lhandle_set_number(L, "file_size", stats.file_size);
+  lhandle_set_number(L, "used_size", stats.used_size);
+  lhandle_set_number(L, "free_size", stats.free_size);
+  lhandle_set_number(L, "map_size", stats.map_size);
+  if (stats.max_size != 0) lhandle_set_number(L, "max_size", stats.max_size);
+  lhandle_set_number(L, "entries", stats.entries);
+  lhandle_set_number(L, "collections", stats.collections);
+  lhandle_set_number(L, "version", stats.version);
+  lhandle_set_number(L, "readers", stats.readers);
+  lhandle_set_number(L, "max_readers", stats.max_readers);
+  lhandle_set_number(L, "handles", stats.handles);
+  lhandle_set_number(L, "expired", stats.expired);
+  lhandle_set_number(L, "waiting", stats.waiting);
+  lhandle_set_number(L, "accesses", stats.accesses);
+  lhandle_set_number(L, "swept", stats.swept);
   if (stats.last_sweep != 0) {
     ltime_push(L, stats.last_sweep);
     lua_setfield(L, -2, "last_sweep");
@@ -441,6 +438,7 @@ const luaL_Reg lstore_methods[] = {
   { "snapshot", store_snapshot },
   { "flush", store_flush },
   { "backup", store_backup },
+  { "check", lcheck_store },
   { "maintain", ltime_maintain },
   { "stats", store_stats },
   { "path", store_path },

@@ -4,25 +4,38 @@
 #include "lkey.h"
 #include "ltime.h"
 
-#define LONGEST ((uint64_t)1 << 62) /* ms; the core cuts it to its own */
 #define HAIR 1e-6 /* ms that a product may be off: 1.1 s are 1100 ms */
 
-uint64_t ltime_ttl (lua_State *L, int i, uint64_t otherwise) {
-  double ms;
-  if (lua_isnoneornil(L, i)) return otherwise;
-  ms = lua_type(L, i) == LUA_TNUMBER ? lua_tonumber(L, i) * 1000 : 0;
-  if (!(ms > 0)) {
-    lerror_argument(L, i, "a time to live is a number of seconds above 0");
+bool ltime_span (lua_State *L, int i, uint64_t *ms) {
+  double n = lua_tonumber(L, i);
+  if (lua_type(L, i) != LUA_TNUMBER || !(n >= 0)) return false;
+  if (isinf(n)) *ms = LODE_NEVER;
+  else if (n * 1000 >= (double)LTIME_LONGEST) *ms = LTIME_LONGEST;
+  else {
+    double rounded = ceil(n * 1000 - HAIR);
+    *ms = rounded >= 1 ? (uint64_t)rounded : n > 0;
   }
-  if (isinf(lua_tonumber(L, i))) return LODE_NEVER;
-  if (ms >= (double)LONGEST) return LONGEST;
-  ms = ceil(ms - HAIR);
-  return ms < 1 ? 1 : (uint64_t)ms;
+  return true;
+}
+
+uint64_t ltime_ttl (lua_State *L, int i, uint64_t otherwise) {
+  uint64_t ms;
+  if (lua_isnoneornil(L, i)) return otherwise;
+  if (!ltime_span(L, i, &ms) || ms == 0) {
+    lerror_argument(L, i, "a time to live is a number of seconds above 0, "
+                    "or math.huge for an entry without an end");
+  }
+  return ms;
 }
 
 void ltime_push (lua_State *L, uint64_t ms) {
   if (ms == LODE_NEVER) lua_pushnil(L);
   else lua_pushnumber(L, (lua_Number)ms / 1000);
+}
+
+void ltime_set (lua_State *L, const char *name, uint64_t ms) {
+  ltime_push(L, ms);
+  lua_setfield(L, -2, name);
 }
 
 /* {==================================================================
@@ -53,19 +66,6 @@ static int ttl (lua_State *L, lcoll *c) {
   return 1;
 }
 
-/* [-0, +0, m] Sets a field of the table on the top; 0: not kept. */
-static void set_time (lua_State *L, const char *name, uint64_t ms) {
-  if (ms == 0) return;
-  ltime_push(L, ms);
-  lua_setfield(L, -2, name);
-}
-
-/* [-0, +0, m] Sets a field of the table on the top. */
-static void set_number (lua_State *L, const char *name, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
 /* [-2, +1, v] */
 static int info (lua_State *L, lcoll *c) {
   lode_entry e;
@@ -74,12 +74,14 @@ static int info (lua_State *L, lcoll *c) {
     return 1;
   }
   lua_createtable(L, 0, 6);
-  set_time(L, "ctime", e.ctime);
-  set_time(L, "mtime", e.mtime);
-  set_time(L, "atime", e.atime);
-  if (e.atime != 0) set_number(L, "hits", e.hits);
-  if (e.expires != LODE_NEVER) set_time(L, "expires", e.expires);
-  set_number(L, "size", e.size);
+  if (e.timed) {
+    ltime_set(L, "ctime", e.ctime);
+    ltime_set(L, "mtime", e.mtime);
+    ltime_set(L, "atime", e.atime);
+    lhandle_set_number(L, "hits", e.hits);
+  }
+  ltime_set(L, "expires", e.expires);
+  lhandle_set_number(L, "size", e.size);
   return 1;
 }
 
@@ -140,7 +142,8 @@ static void take_budget (lua_State *L, int i, lode_budget *b) {
     else if (strcmp(name, "ms") == 0) b->ms = bound(L, i, name);
     else {
       lerror_push_key(L, -2);
-      lerror_argument(L, i, "unknown field %s", lua_tostring(L, -1));
+      lerror_argument(L, i, "unknown field %s: a budget has entries and ms",
+                      lua_tostring(L, -1));
     }
   }
 }

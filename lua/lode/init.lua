@@ -15,12 +15,16 @@ local policy = require "lode.policy"
 
 ---@class lode
 ---@field open fun(path: string, options: lode.open_options?): lode.store
+---@field check fun(path: string, options: lode.check_path_options?): lode.check_report
+---@field repair fun(path: string, to: string, options: lode.check_path_options?): lode.salvage_report
 ---@field dict lode.dict_functions
 ---@field set lode.set_functions
 ---@field policy lode.policies
 ---@field version string
 return {
   open = core.open,
+  check = core.check,
+  repair = core.repair,
   dict = core.dict,
   set = core.set,
   policy = policy,

@@ -8,8 +8,9 @@
 */
 #include "scratch.h"
 
-#include <lauxlib.h>
 #include <lualib.h>
+
+#include "lua/compat.h"
 
 int luaopen_lode_core (lua_State *L);
 

@@ -28,7 +28,7 @@ static void hear (void *data, const char *text) {
   snprintf(last_problem, sizeof last_problem, "%s", text);
 }
 
-static const lode_check_options listening = { NULL, hear, NULL };
+static const lode_check_options listening = { .problem = hear };
 
 static lode_store *open_os (const char *name) {
   lode_options o;

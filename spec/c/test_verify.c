@@ -20,14 +20,17 @@ static void hear (void *data, const char *text) {
     snprintf(first_problem, sizeof first_problem, "%s", text);
 }
 
-static void progress (void *data, uint64_t done, uint64_t total) {
+static bool progress (void *data, uint64_t done, uint64_t total) {
   (void)data;
   expect(done >= last_done && done <= total);
   last_done = done;
   last_total = total;
+  return true;
 }
 
-static const lode_check_options listening = { progress, hear, NULL };
+static const lode_check_options listening = {
+  .progress = progress, .problem = hear
+};
 
 static lode_check_report check_path (const char *path) {
   lode_check_report r = { .ok = false };
