@@ -292,14 +292,15 @@ describe("a cap", function ()
   it("is one of members in a set", function ()
     local store = timed { maintenance = "off" }
     local s = store:set("s", { max_entries = 10, evict = "fifo" })
-    for x = 1, 25 do assert.is_true(set.add(s, x)) end
+    for m = 1, 25 do assert.is_true(set.add(s, m)) end
     assert.are.equal("16 17 18 19 20 21 22 23 24 25",
       table.concat(helper.members(s), " "))
     assert.is_false(set.add(s, 16)) -- and it stays as old as it is
     s[26] = true
     assert.is_nil(s[16])
-    assert.are.equal(40, set.add_many(s, function (_, x)
-      x = (x or 100) + 1
+    local x = 100
+    assert.are.equal(40, set.add_many(s, function ()
+      x = x + 1
       return x <= 140 and x or nil
     end))
     assert.is_true(#s >= 10 and #s <= 10 + SLACK)
@@ -310,8 +311,8 @@ describe("a cap", function ()
     set.update(s, other)
     assert.is_true(#s >= 10 and #s <= 10 + SLACK)
     local byte = store:set("bytes", { max_bytes = 100, evict = "lru" })
-    for x = 1, 30 do
-      set.add(byte, ("x"):rep(x))
+    for size = 1, 30 do
+      set.add(byte, ("x"):rep(size))
       local sum = 0
       for m in set.each(byte) do sum = sum + set.info(byte, m).size end
       assert.is_true(sum <= 100)

@@ -446,9 +446,14 @@ static lode_status mend_collections (mend *m) {
 /* Checks what is committed now; `mild`: whether all can be mended. */
 static lode_status check_now (lode_store *s, const lode_check_options *o,
                               lode_check_report *report, bool *mild) {
-  verify *v = verify_new(kv_data(s->env), o, &s->error);
-  kv_txn *t = lode_malloc(sizeof *t);
-  lode_status st = LODE_NO_MEMORY;
+  verify *v;
+  kv_txn *t;
+  lode_status st = handle_here(s);
+  if (st != LODE_OK)
+    return st;
+  st = LODE_NO_MEMORY;
+  v = verify_new(kv_data(s->env), o, &s->error);
+  t = lode_malloc(sizeof *t);
   if (v != NULL && t != NULL) {
     kv_txn_init(t, s->env, &s->error);
     st = verify_run(v, verify_pin(v, t), report);

@@ -35,7 +35,6 @@ typedef struct salvage_part { /* a collection, or another's database */
 typedef struct salvage_out { /* the new store */
   lode_store *store;
   uint64_t pending;      /* bytes written since the last commit */
-  lode_buffer copy;      /* of an entry, which lies in another's window */
 } salvage_out;
 
 /* What is told on the way; each returns at once. */
@@ -53,6 +52,9 @@ typedef struct salvage_ear {
 lode_status salvage_run (int fd, const char *path, lode_store *to,
                          const salvage_ear *ear, lode_salvage_report *report,
                          lode_error *error);
+
+/* The data file of the store at `path`, for reading. */
+lode_status salvage_open (const char *path, int *fd, lode_error *error);
 
 /* Eras of the old store's clock, before anything else is written. */
 lode_status salvage_eras (salvage_out *out, const catalog_eras *eras);

@@ -95,16 +95,6 @@ lode_status salvage_make (salvage_out *out, salvage_part *part) {
 ** Entries
 ** =================================================================== */
 
-/* A copy of an entry: opening a collection may move the other. */
-static lode_status keep (salvage_out *out, lode_slice *a, lode_slice *b) {
-  if (buffer_set(&out->copy, a->data, a->size) != LODE_OK ||
-      lode_buffer_add(&out->copy, b->data, b->size) != LODE_OK)
-    return handle_no_memory(out->store);
-  *a = slice_of(out->copy.data, a->size);
-  *b = slice_of(out->copy.data + a->size, b->size);
-  return LODE_OK;
-}
-
 /* Whether the key can be one of the collection; then as it stands there. */
 static bool place (salvage_out *out, const salvage_part *part,
                    lode_slice whole, lode_slice stored, lode_key *key) {
@@ -159,7 +149,6 @@ static lode_status write_record (salvage_out *out, salvage_part *part,
 static lode_status one (salvage_out *out, salvage_part *part,
                         lode_slice stored, lode_slice whole,
                         lode_slice bytes, bool again) {
-  lode_status st;
   record r;
   if (record_read(&part->check, whole, bytes, &r) != LODE_OK) {
     part->damaged += !again;
@@ -167,11 +156,7 @@ static lode_status one (salvage_out *out, salvage_part *part,
   }
   if (!part->known && part->entry.kind == LODE_RAW)
     part->entry.kind = r.value.codec == LODE_NOTHING ? LODE_SET : LODE_DICT;
-  st = keep(out, &whole, &bytes);
-  if (st == LODE_OK && record_read(&part->check, whole, bytes, &r) ==
-      LODE_OK)
-    st = write_record(out, part, stored, whole, &r, again);
-  return st;
+  return write_record(out, part, stored, whole, &r, again);
 }
 
 lode_status salvage_entry (salvage_out *out, salvage_part *part,
@@ -192,10 +177,8 @@ lode_status salvage_entry (salvage_out *out, salvage_part *part,
 
 lode_status salvage_raw (salvage_out *out, salvage_part *part,
                          lode_slice key, lode_slice value) {
-  lode_status st = keep(out, &key, &value);
+  lode_status st = salvage_make(out, part);
   bool own;
-  if (st == LODE_OK)
-    st = salvage_make(out, part);
   if (st != LODE_OK || part->refused)
     return st;
   st = coll_write(part->coll, &own);

@@ -62,9 +62,9 @@ static void read_option (lua_State *L, plan *p) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) :
                      "";
   if (strcmp(name, "ttl") == 0) p->ttl = span(L, name, true);
-  else if (strcmp(name, "negative") == 0) 
+  else if (strcmp(name, "negative") == 0)
     p->negative = bounded(span(L, name, true));
-  else if (strcmp(name, "stale") == 0) 
+  else if (strcmp(name, "stale") == 0)
     p->stale = bounded(span(L, name, false));
   else if (strcmp(name, "early") == 0) p->early = read_early(L);
   else if (strcmp(name, "wait") == 0) {

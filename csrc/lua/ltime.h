@@ -6,8 +6,7 @@
 
 #include "lhandle.h"
 
-#define LTIME_LONGEST ((uint64_t)1 << 62) /* ms; the core cuts it to its
-                                             own */
+#define LTIME_LONGEST ((uint64_t)1 << 62) /* ms; the core's own is less */
 
 /*
 ** Gives the span at `i` in ms: a number of seconds from 0 on, rounded up;

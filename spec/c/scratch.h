@@ -68,8 +68,10 @@ static inline lode_status key_of_integer (lode_coll *c, int64_t i,
                                           lode_buffer *bytes,
                                           lode_key *key) {
   lode_slice none = { NULL, 0 };
+  lode_status st;
   bytes->size = 0;
-  lode_key_integer(bytes, i);
+  st = lode_key_integer(bytes, i);
+  if (st != LODE_OK) return st;
   return lode_key_of(c, slice_of(bytes->data, bytes->size), none, key);
 }
 

@@ -1,6 +1,7 @@
 /*
 ** preload_fault.c - a library to be preloaded: the n-th call of a kind that
-** touches the files of one directory fails, once or for good.
+** touches the files of one directory, or asks for memory, fails, once or for
+** good.
 **
 ** The program finds `fault_arm` and `fault_calls` by dlsym, and sets off
 ** what it wants. Reading isn't touched: LMDB reads through its map.
@@ -69,7 +70,7 @@ static bool is_ours (int fd) {
 
 /* The bytes of a write that fails: some, if it is to be a short one. */
 static size_t part (size_t size) {
-  return state.f.code == FAULT_SHORT ? size / 2 : 0;
+  return state.f.code == FAULT_SHORT ? (size + 1) / 2 : 0;
 }
 
 /* The function that this library stands before. */
@@ -179,6 +180,36 @@ EXPORT int unlink (const char *path) {
 EXPORT int mkdir (const char *path, mode_t mode) {
   if (is_inside(path) && fails(FAULT_NAME)) return -1;
   return NEXT(mkdir)(path, mode);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Memory: glibc's own names, as dlsym asks for memory itself
+** =================================================================== */
+
+extern void *__libc_malloc (size_t size);
+extern void *__libc_calloc (size_t n, size_t size);
+extern void *__libc_realloc (void *block, size_t size);
+extern void *__libc_memalign (size_t alignment, size_t size);
+
+EXPORT void *malloc (size_t size) {
+  return fails(FAULT_MEMORY) ? NULL : __libc_malloc(size);
+}
+
+EXPORT void *calloc (size_t n, size_t size) {
+  return fails(FAULT_MEMORY) ? NULL : __libc_calloc(n, size);
+}
+
+EXPORT void *realloc (void *block, size_t size) {
+  if (size != 0 && fails(FAULT_MEMORY)) return NULL;
+  return __libc_realloc(block, size);
+}
+
+EXPORT int posix_memalign (void **block, size_t alignment, size_t size) {
+  if (fails(FAULT_MEMORY)) return errno;
+  *block = __libc_memalign(alignment, size);
+  return *block != NULL ? 0 : ENOMEM;
 }
 
 /* }================================================================== */

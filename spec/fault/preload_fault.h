@@ -13,7 +13,8 @@ typedef enum fault_kind {
   FAULT_MAP,      /* mmap of a file */
   FAULT_TRUNCATE, /* ftruncate */
   FAULT_LOCK,     /* fcntl's locks, flock */
-  FAULT_NAME      /* link, unlink, mkdir */
+  FAULT_NAME,     /* link, unlink, mkdir */
+  FAULT_MEMORY    /* malloc, calloc, realloc, posix_memalign, of anybody */
 } fault_kind;
 
 #define FAULT_SHORT 0 /* as a code: a write that does half of it */
