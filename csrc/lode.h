@@ -155,7 +155,8 @@ typedef struct lode_walk lode_walk; /* a walk over entries or members */
 
 typedef enum lode_durability {
   LODE_COMMIT, /* on disk when a write returns */
-  LODE_OS      /* with the operating system; lode_flush syncs */
+  LODE_OS,     /* with the operating system; lode_flush syncs */
+  LODE_BEHIND  /* in memory: a thread commits batches, in order and synced */
 } lode_durability;
 
 typedef enum lode_maintenance { /* who removes what has expired */
@@ -183,6 +184,13 @@ typedef struct lode_options {
   unsigned readers;
   unsigned lock_timeout;   /* ms to wait for another writer */
   lode_durability durability;
+  /* What may be lost of LODE_BEHIND: the smallest of all handles that the
+     process has on the file. */
+  unsigned flush_ops;      /* writes that are not on disk yet */
+  uint64_t flush_bytes;    /* bytes of their keys and values */
+  unsigned flush_ms;       /* age of the oldest, but for the commit's time */
+  bool autoflush_on_read;  /* walks and counts commit first what is pending;
+                              else they see what is committed */
   lode_maintenance maintenance;
   lode_checking check;
   /* Gives the time, in ms since the epoch, or LODE_NEVER when it fails,
@@ -207,8 +215,9 @@ lode_status lode_open (const char *path, const lode_options *options,
 ** Ends what is open (transactions are rolled back), closes every
 ** collection and walk of the handle, and frees it. Collections and walks
 ** stay to be closed by their owners: each of their calls gives CLOSED.
-** IO or DISK_FULL when the last sync fails; the handle is gone all the
-** same. A null handle is fine.
+** IO or DISK_FULL when the last sync fails, and what the last batch of
+** LODE_BEHIND has failed with; the handle is gone all the same, and with
+** the last one that writes behind what is pending. A null handle is fine.
 */
 lode_status lode_close (lode_store *store, lode_error *error);
 
@@ -216,10 +225,16 @@ lode_status lode_close (lode_store *store, lode_error *error);
 const lode_error *lode_store_error (const lode_store *store);
 const char *lode_store_path (const lode_store *store);
 bool lode_store_readonly (const lode_store *store);
+/* Whether its writes may wait: LODE_BEHIND. */
+bool lode_store_behind (const lode_store *store);
 
 /* A number that grows with each commit by anyone. */
 lode_status lode_version (lode_store *store, uint64_t *version);
-/* Returns when all that was committed here is on disk. */
+/*
+** Returns when all that this process wrote is on disk. A batch of
+** LODE_BEHIND that failed before is tried again; so it gives what that fails
+** with, and NOT_FOUND once after writes were lost with their collection.
+*/
 lode_status lode_flush (lode_store *store);
 
 /*
@@ -246,6 +261,10 @@ typedef struct lode_stats {
   uint64_t accesses;     /* noted by this process, and not kept yet */
   uint64_t swept;        /* entries that this handle has removed */
   uint64_t last_sweep;   /* ms since the epoch; 0: none by this handle */
+  uint64_t pending;      /* writes behind, of this process, not on disk yet */
+  uint64_t pending_bytes; /* of their keys and values */
+  uint64_t last_flush;   /* ms since the epoch; 0: no batch yet */
+  lode_status failed;    /* of the last batch; OK: it is on disk */
 } lode_stats;
 
 lode_status lode_store_stats (lode_store *store, lode_stats *stats);
@@ -438,11 +457,12 @@ lode_status lode_get (lode_coll *coll, const lode_key *key,
 void lode_done (lode_coll *coll);
 
 /*
-** How long an answer can be kept: while no process commits anything, and
-** before a time of the store's clock. It is asked for before lode_done.
+** How long an answer can be kept: while no process commits anything and
+** this one writes nothing behind, and before a time of the store's clock. It is asked for before lode_done.
 */
 typedef struct lode_validity {
   uint64_t commit;  /* the last one; 0: it can't be kept at all */
+  uint64_t pending; /* the last write behind of this process */
   uint64_t expires; /* ms since the epoch; LODE_NEVER: no such time */
 } lode_validity;
 
@@ -473,7 +493,9 @@ typedef enum lode_put_mode { LODE_PUT, LODE_ADD, LODE_REPLACE } lode_put_mode;
 ** Writes an entry, in the handle's transaction or in one of its own, to
 ** live `ttl` ms, or one of the values above.
 ** LODE_ADD gives EXISTS, LODE_REPLACE gives ABSENT, and nothing is
-** changed. FULL, DISK_FULL, BUSY, READONLY, REENTRY, CORRUPT, IO, CALLBACK.
+** changed. With LODE_BEHIND and outside of transactions LODE_PUT only takes
+** the write, unless the collection has a policy, hooks or caps, or is raw;
+** all else commits at once, after what was taken before. FULL, DISK_FULL, BUSY, READONLY, REENTRY, CORRUPT, IO, CALLBACK.
 */
 lode_status lode_put (lode_coll *coll, const lode_key *key, lode_value value,
                       lode_put_mode mode, uint64_t ttl);

@@ -193,3 +193,38 @@ describe("a callback", function ()
     end
   end)
 end)
+
+-- LuaJIT took the stack of the callback for the one that runs.
+describe("what a callback raises", function ()
+  helper.watch()
+
+  it("leaves code whole that is compiled afterwards", function ()
+    assert.are.equal("849", helper.run([[
+      local path = ...
+      local lode = require "lode"
+      local store = lode.open(path, { durability = "os" })
+      local bad = false
+      local d = store:dict("d", { expire = function (e)
+        if bad then error("no", 0) end
+        return e.now + 100
+      end })
+      local function sum (t, n)
+        local s = 0
+        for i = 1, n do
+          local x = t[i]
+          if type(x) == "string" then s = s + #x else s = s + x end
+        end
+        return s
+      end
+      local last
+      for round = 1, 200 do
+        bad = round % 2 == 0
+        assert(pcall(function () d.k = round end) ~= bad)
+        local t = {}
+        for i = 1, 44 do t[i] = i * round % 7 == 0 and "x" or i end
+        last = sum(t, 44)
+      end
+      print(last)
+    ]], helper.path()))
+  end)
+end)

@@ -402,6 +402,77 @@ describe("a policy is asked", function ()
   end)
 end)
 
+describe("an access that isn't kept in the file yet", function ()
+  helper.watch()
+
+  -- An entry that dies 10 seconds after its last access, which was read 5
+  -- seconds ago, when it should have died but for that.
+  local function accessed (options)
+    local store, clock, _, path = open(options)
+    local idle = { expire = policy.idle(10) }
+    local d = store:dict("d", idle)
+    store:transaction(function ()
+      for i = 1, 50 do d[i] = i end
+    end)
+    clock.now = START + 5
+    for i = 1, 50 do assert.are.equal(i, d[i]) end
+    clock.now = START + 10
+    return store, clock, d, path
+  end
+
+  local function check (d, clock)
+    clock.now = START + 14.999
+    assert.are.equal(50, #d)
+    clock.now = START + 15
+    assert.are.equal(0, #d)
+  end
+
+  it("counts for readers", function ()
+    local _, clock, d = accessed()
+    check(d, clock)
+  end)
+
+  it("counts for a sweep", function ()
+    local store, clock, d = accessed()
+    assert.are.equal(0, (store:maintain()))
+    check(d, clock)
+    assert.are.equal(50, (store:maintain()))
+  end)
+
+  it("counts for writes that sweep on the side", function ()
+    local store, clock, d = accessed { maintenance = "inline" }
+    for i = 1, 20 do
+      clock.now = clock.now + 0.2 -- so that some keep accesses, too
+      store:dict "other"[i] = 1
+    end
+    check(d, clock)
+  end)
+
+  it("counts for whoever opens the store after its close", function ()
+    local store, clock, _, path = accessed()
+    store:close()
+    store = open(nil, path, clock)
+    check(store:dict("d", { expire = policy.idle(10) }), clock)
+  end)
+
+  it("counts for what on_expire is shown", function ()
+    local store, clock = open()
+    local hits
+    local d = store:dict("d", {
+      ttl = 10, times = true, on_expire = function (_, _, e)
+        hits = e.hits
+        assert.are.equal(START + 5, e.atime)
+      end,
+    })
+    d.k = 1
+    clock.now = START + 5
+    assert.are.equal(1, d.k)
+    clock.now = START + 10
+    assert.are.equal(1, (store:maintain()))
+    assert.are.equal(1, hits)
+  end)
+end)
+
 describe("what a policy answers at its time", function ()
   helper.watch()
 

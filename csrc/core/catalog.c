@@ -287,8 +287,10 @@ static lode_status check (kv_txn *t) {
   if (st != LODE_OK)
     return st;
   st = catalog_open(t, &store);
-  if (st == LODE_OK)
+  if (st == LODE_OK) {
+    kv_set_id(t->env, store.id);
     any = first_of(t, &dropped, false, &key, &body);
+  }
   kv_read_end(t);
   if (st == LODE_ABSENT) { /* only its name is like lode's */
     kv_set_catalog(t->env, 0);
@@ -306,7 +308,7 @@ static lode_status check (kv_txn *t) {
   return LODE_OK; /* it is only house-keeping */
 }
 
-const kv_hooks catalog_hooks = { fill, check };
+const kv_hooks catalog_hooks = { fill, check, NULL };
 
 /* }================================================================== */
 

@@ -101,6 +101,10 @@ bool clock_before (clock_state *c, uint64_t deadline) {
          (clock_now(c, &now) == LODE_OK && now < deadline);
 }
 
+bool clock_is_back (const clock_state *c, uint64_t now) {
+  return mark_time(atomic_load(c->mark)) > now;
+}
+
 lode_status clock_latest (clock_state *c, kv_txn *t, uint64_t *now) {
   return clock_floor(c, t, 0, now);
 }
@@ -140,7 +144,7 @@ lode_status clock_era (clock_state *c, kv_txn *t, uint16_t *era,
   if (st != LODE_OK)
     return st;
   mark = atomic_load(c->mark);
-  if (mark_era(mark) == c->eras.era && mark_time(mark) > *now) {
+  if (mark_era(mark) == c->eras.era && mark_time(mark) > *now && !c->late) {
     if (mark_time(mark) - *now < CLOCK_STEP ||
         c->eras.count == CATALOG_FLOORS || c->eras.era == UINT16_MAX)
       *now = mark_time(mark); /* counting from there kills nothing early */

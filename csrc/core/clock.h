@@ -35,6 +35,8 @@ typedef struct clock_state { /* of one handle on a store; zeroed at first */
   void *data;
   _Atomic uint64_t *mark;
   bool foreign;            /* the file has no catalogue */
+  bool late;               /* it tells when writes were made that are done
+                              later: one before the mark is no step back */
   catalog_eras eras;
   bool known;              /* `eras` was read, */
   bool dirty;              /* and changed by the open transaction */
@@ -56,6 +58,9 @@ lode_status clock_floor (clock_state *c, kv_txn *t, uint16_t era,
 ** also when the clock fails.
 */
 bool clock_before (clock_state *c, uint64_t deadline);
+
+/* Whether the clock stands at `now` before a deadline seen to pass. */
+bool clock_is_back (const clock_state *c, uint64_t now);
 
 /* The latest time by which any entry might be judged. */
 lode_status clock_latest (clock_state *c, kv_txn *t, uint64_t *now);

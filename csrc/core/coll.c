@@ -1,6 +1,7 @@
 /*
 ** coll.c - collections: their handles, and the changes of the catalogue.
 */
+#include "behind.h"
 #include "entry.h"
 #include "kept.h"
 #include "sweep.h"
@@ -461,9 +462,10 @@ static lode_status drop_raw (lode_store *s, lode_slice name) {
   return kv_db_remove(&s->write, name);
 }
 
-lode_status lode_drop (lode_store *s, lode_slice name) {
+/* As lode_drop; `number` is that of the collection, 0 for a raw one. */
+static lode_status drop_now (lode_store *s, lode_slice name,
+                             uint32_t *number) {
   catalog_entry e;
-  uint32_t number = 0;
   bool own;
   lode_status st = check_name(s, name);
   if (st == LODE_OK)
@@ -472,14 +474,27 @@ lode_status lode_drop (lode_store *s, lode_slice name) {
     return st;
   st = s->foreign ? LODE_ABSENT : catalog_find(&s->write, name, &e);
   if (st == LODE_OK) {
-    number = e.number;
+    *number = e.number;
     st = drop_entry(s, &e);
   }
   else if (st == LODE_ABSENT)
     st = drop_raw(s, name);
   st = handle_written(s, own, st);
-  if (st == LODE_OK && number != 0)
-    colls_dropped(s, number, own);
+  if (st == LODE_OK && *number != 0)
+    colls_dropped(s, *number, own);
+  return st;
+}
+
+lode_status lode_drop (lode_store *s, lode_slice name) {
+  bool ahead = behind_ahead(s);
+  queue_found ignored;
+  uint32_t number = 0;
+  lode_status st = drop_now(s, name, &number);
+  if (ahead) {
+    if (st == LODE_OK)
+      queue_forget(s->shared->queue, number, NULL, &ignored);
+    behind_ahead_end(s);
+  }
   return st;
 }
 
@@ -564,10 +579,12 @@ lode_status lode_coll_statistics (lode_coll *c, lode_coll_stats *stats) {
   kv_db_stats db;
   lode_store *s;
   kv_txn *t;
-  lode_status st = entry_count(c, &stats->entries, &stats->expired);
-  stats->waiting = life_waits(c) ? stats->expired : 0;
+  lode_status st = coll_store(c, &s);
   if (st == LODE_OK)
-    st = coll_store(c, &s);
+    st = handle_catch_up(s);
+  if (st == LODE_OK)
+    st = entry_count(c, &stats->entries, &stats->expired);
+  stats->waiting = life_waits(c) ? stats->expired : 0;
   if (st == LODE_OK)
     st = handle_read(s, &t);
   if (st != LODE_OK)

@@ -3,6 +3,7 @@
 */
 #include <stdlib.h>
 
+#include "behind.h"
 #include "entry.h"
 #include "sweep.h"
 
@@ -87,12 +88,19 @@ static lode_status note_access (lode_coll *c, const lode_key *key) {
 static lode_status look_up (lode_coll *c, const lode_key *key,
                             lode_value *value) {
   record r;
-  bool alive;
+  bool alive, found;
   lode_store *s;
   kv_txn *t;
   lode_status st = coll_store(c, &s);
   if (st != LODE_OK)
     return st;
+  s->seen = atomic_load_explicit(&s->shared->queue->last,
+                                 memory_order_acquire);
+  if (lode_unlikely(queue_any(s->shared->queue))) {
+    st = behind_get(c, key, value, &found);
+    if (found || st != LODE_OK)
+      return st;
+  }
   st = handle_read(s, &t);
   if (st != LODE_OK)
     return st;
@@ -134,6 +142,7 @@ lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
 void lode_validity_of (const lode_coll *c, lode_validity *v) {
   const lode_store *s = c->store;
   v->commit = 0;
+  v->pending = s != NULL ? s->seen : 0;
   v->expires = c->track ? 0 : c->until;
   if (s != NULL && s->write.depth == 0 && s->snapshots == 0)
     v->commit = kv_read_number(&s->read);
@@ -149,7 +158,9 @@ bool lode_is_valid (lode_store *s, const lode_validity *v) {
   if (lode_unlikely(v->expires != LODE_NEVER) &&
       !clock_before(&s->clock, v->expires))
     return false;
-  return kv_last_commit(&s->commits) == v->commit;
+  return kv_last_commit(&s->commits) == v->commit &&
+         atomic_load_explicit(&s->shared->queue->last,
+                              memory_order_acquire) == v->pending;
 }
 
 void lode_done (lode_coll *c) {
@@ -197,7 +208,11 @@ lode_status entry_count (lode_coll *c, uint64_t *n, uint64_t *dead) {
 
 lode_status lode_len (lode_coll *c, uint64_t *n) {
   uint64_t dead;
-  return entry_count(c, n, &dead);
+  lode_store *s;
+  lode_status st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = handle_catch_up(s);
+  return st == LODE_OK ? entry_count(c, n, &dead) : st;
 }
 
 /* }================================================================== */
@@ -269,15 +284,25 @@ lode_status entry_delete (lode_coll *c, lode_slice stored,
 
 lode_status lode_put (lode_coll *c, const lode_key *key, lode_value value,
                       lode_put_mode mode, uint64_t ttl) {
-  bool own;
-  lode_status st = coll_write(c, &own);
+  bool own, taken = false;
+  lode_store *s;
+  lode_status st = coll_store(c, &s);
+  if (st == LODE_OK && s->behind && mode == LODE_PUT) {
+    st = check_size(c, key, value);
+    if (st == LODE_OK)
+      st = behind_put(c, key, value, ttl, &taken);
+  }
+  if (st != LODE_OK || taken)
+    return st;
+  st = coll_write(c, &own);
   if (st != LODE_OK)
     return st;
   st = entry_put(c, key, value, mode, ttl, NULL);
   return end(c, own, st);
 }
 
-lode_status lode_delete (lode_coll *c, const lode_key *key) {
+/* Deletes it from the file. */
+static lode_status delete_now (lode_coll *c, const lode_key *key) {
   bool own;
   lode_status st = coll_write(c, &own);
   if (st != LODE_OK)
@@ -287,6 +312,22 @@ lode_status lode_delete (lode_coll *c, const lode_key *key) {
     return end(c, own, st);
   st = handle_written(c->store, own, LODE_OK); /* what was hidden is gone */
   return st == LODE_OK ? LODE_ABSENT : st;
+}
+
+lode_status lode_delete (lode_coll *c, const lode_key *key) {
+  bool taken = false;
+  lode_store *s;
+  lode_status st = coll_store(c, &s);
+  if (st == LODE_OK && s->behind)
+    st = behind_delete(c, key, &taken);
+  if (st != LODE_OK || taken)
+    return st;
+  if (lode_unlikely(behind_ahead(s))) {
+    st = behind_forget(c, key, delete_now(c, key));
+    behind_ahead_end(s);
+    return st;
+  }
+  return delete_now(c, key);
 }
 
 /* Empties the tree and what goes with it. */
@@ -303,7 +344,8 @@ static lode_status clear_all (lode_coll *c, kv_txn *t) {
   return st;
 }
 
-lode_status lode_clear (lode_coll *c, uint64_t *n) {
+/* As lode_clear, in the file. */
+static lode_status clear_now (lode_coll *c, uint64_t *n) {
   uint64_t before = 0;
   bool own;
   lode_status st = coll_write(c, &own);
@@ -315,6 +357,19 @@ lode_status lode_clear (lode_coll *c, uint64_t *n) {
   st = handle_written(c->store, own, st);
   if (st == LODE_OK)
     *n = before;
+  return st;
+}
+
+lode_status lode_clear (lode_coll *c, uint64_t *n) {
+  queue_found ignored;
+  lode_store *s;
+  lode_status st = coll_store(c, &s);
+  if (st != LODE_OK || lode_likely(!behind_ahead(s)))
+    return st != LODE_OK ? st : clear_now(c, n);
+  st = clear_now(c, n);
+  if (st == LODE_OK)
+    queue_forget(s->shared->queue, c->number, NULL, &ignored);
+  behind_ahead_end(s);
   return st;
 }
 

@@ -4,6 +4,7 @@
 */
 #include <math.h>
 
+#include "behind.h"
 #include "entry.h"
 #include "sweep.h"
 
@@ -72,6 +73,8 @@ lode_status lode_fetch_look (lode_coll *c, const lode_key *key, double early,
   lode_store *s;
   kv_txn *t;
   lode_status st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = behind_settle(c, key);
   if (st == LODE_OK)
     st = handle_read(s, &t);
   if (st != LODE_OK)

@@ -37,6 +37,8 @@ static void child (void) {
 
 bool fork_watch (fork_room *room) {
   bool ok;
+  if (room->known) /* its mutex may be held; a fork locks in this order */
+    return true;
   pthread_mutex_lock(&mutex);
   if (!watching) {
     watching = pthread_atfork(before, unlock, child) == 0;

@@ -20,7 +20,7 @@ typedef struct fork_room {
   pthread_mutex_t *mutex;
   void (*child) (void); /* in the child, the mutex being held */
   struct fork_room *below;
-  bool known;
+  _Atomic bool known;
 } fork_room;
 
 /*

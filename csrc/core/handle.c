@@ -142,8 +142,67 @@ static lode_status see_time (lode_coll *c, lode_store *s) {
   return c->timed ? LODE_OK : see_deadlines(c, s);
 }
 
-lode_status handle_write (lode_store *s, bool *own) {
+/* The lock is given back: writes behind are accepted again. */
+static void let_go (void *data) {
+  lode_store *s = data;
+  queue_release(s->shared->queue, s);
+}
+
+/* Commits what is pending; the writer lock is held. */
+static lode_status commit_pending (lode_store *s) {
+  queue *q = s->shared->queue;
+  lode_status st = LODE_OK, told;
+  if (queue_any(q) && !s->ahead)
+    st = queue_commit(q, &s->write);
+  if (st != LODE_OK) {
+    told = queue_failure(q, &s->error);
+    (void)queue_tell(q);
+    return told != LODE_OK ? told : st;
+  }
+  return s->behind && queue_troubled(q) && !s->ahead
+         ? queue_losses(q, &s->error) : LODE_OK;
+}
+
+lode_status handle_lock (lode_store *s) {
+  lode_status st = kv_lock(&s->write, s->timeout);
+  if (lode_unlikely(st == LODE_REENTRY && kv_is_left(s->env))) {
+    st = handle_reopen(s);
+    if (st == LODE_OK)
+      st = kv_lock(&s->write, s->timeout);
+  }
+  if (st != LODE_OK || s->flushes)
+    return st;
+  s->write.unlocking = let_go;
+  s->write.unlocking_data = s;
+  queue_hold(s->shared->queue, s);
+  st = commit_pending(s);
+  if (st != LODE_OK && !s->write.keeps)
+    kv_unlock(&s->write);
+  return st;
+}
+
+lode_status handle_settle (lode_store *s) {
   lode_status st;
+  if (!queue_any(s->shared->queue) || s->write.locked)
+    return LODE_OK;
+  handle_done(s);
+  st = handle_lock(s);
+  if (st == LODE_OK)
+    kv_unlock(&s->write);
+  return st;
+}
+
+lode_status handle_catch_up (lode_store *s) {
+  lode_status st;
+  if (lode_likely(!queue_any(s->shared->queue)) || !s->autoflush ||
+      s->write.depth > 0 || s->snapshots > 0 || s->asking > 0)
+    return LODE_OK;
+  st = handle_settle(s);
+  return st == LODE_FULL || st == LODE_DISK_FULL ? LODE_OK : st;
+}
+
+lode_status handle_write (lode_store *s, bool *own) {
+  lode_status st = LODE_OK;
   *own = false;
   if (s->readonly)
     return fail(&s->error, LODE_READONLY, "%s is open for reading only",
@@ -163,6 +222,10 @@ lode_status handle_write (lode_store *s, bool *own) {
   if (s->write.depth > 0)
     return handle_view(s);
   handle_done(s);
+  if (!s->write.locked)
+    st = handle_lock(s);
+  if (st != LODE_OK)
+    return st;
   *own = true;
   s->serial++;
   st = kv_write_begin(&s->write, s->timeout);
@@ -170,16 +233,6 @@ lode_status handle_write (lode_store *s, bool *own) {
     st = handle_reopen(s);
     if (st == LODE_OK)
       st = kv_write_begin(&s->write, s->timeout);
-  }
-  return st;
-}
-
-lode_status handle_lock (lode_store *s) {
-  lode_status st = kv_lock(&s->write, s->timeout);
-  if (lode_unlikely(st == LODE_REENTRY && kv_is_left(s->env))) {
-    st = handle_reopen(s);
-    if (st == LODE_OK)
-      st = kv_lock(&s->write, s->timeout);
   }
   return st;
 }

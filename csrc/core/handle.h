@@ -37,6 +37,12 @@ struct lode_store {
   unsigned asking;     /* policies that are being asked, nested */
   unsigned calling;    /* callbacks that are running, of any kind */
   bool sweeping;       /* a sweep is under way */
+  bool behind;         /* its writes may wait in the queue, */
+  bool pends;          /* which is at work for it (pending.h) */
+  bool flushes;        /* it is pending.c's own */
+  bool ahead;          /* it writes before what is pending (behind.h) */
+  bool autoflush;      /* walks and counts commit what is pending first */
+  uint64_t seen;       /* the last pending write when it last read */
   unsigned timeout;
   uint64_t serial;     /* of the outermost transaction */
   unsigned char secret[HASH_SIZE];
@@ -58,6 +64,7 @@ struct lode_store {
   lode_walk *walks;
   lode_buffer record;  /* for building one */
   lode_buffer old;     /* for keeping one */
+  lode_buffer pended;  /* the value of a pending write that was read */
   lode_buffer claimed; /* what its claims are made under (claims.h) */
 };
 
@@ -80,6 +87,8 @@ struct lode_coll {
   bool orphan;            /* closed while a callback ran: to be freed */
   lode_buffer sweep;      /* the call after which the next sweep begins */
   uint64_t generation;    /* of the catalogue when it last stood there */
+  uint64_t stood;         /* the commit by which it was seen to stand, for
+                             writes behind */
   uint64_t serial;        /* of the transaction that looked for it */
   unsigned made_depth;    /* level of the transaction that made it; 0: done */
   unsigned drop_depth;    /* level of the transaction that dropped it */
@@ -164,6 +173,21 @@ lode_status coll_stands (lode_coll *c, kv_txn *t);
 
 /* The failure of a collection that is gone. */
 lode_status coll_gone (const lode_coll *c);
+
+/*
+** Takes the writer lock, and sees that nothing is pending: it is committed,
+** and no write behind is accepted until the lock is given back.
+** BUSY, REENTRY, READONLY; the failure of what is pending.
+*/
+lode_status handle_lock (lode_store *s);
+
+/* Commits what is pending, if anything is. */
+lode_status handle_settle (lode_store *s);
+/*
+** The same before a read of many entries: only where the handle was opened
+** so, and a full disk is no failure, since reads go on then.
+*/
+lode_status handle_catch_up (lode_store *s);
 
 /*
 ** Begins a write of one call: joins the open transaction or begins one,

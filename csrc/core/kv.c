@@ -9,6 +9,7 @@
 
 #include "check.h"
 
+#define REAP_TIMEOUT 20 /* ms; see kv_db_reap */
 
 static lode_slice slice_of_val (const MDB_val *v) {
   return slice_of(v->mv_data, v->mv_size);
@@ -30,10 +31,8 @@ void kv_dbs_forget (kv_txn *t, unsigned depth) {
       memset(&env->dbs[i], 0, sizeof env->dbs[i]);
       env->used_dbs--;
     }
-  if (depth <= 1) {
+  if (depth <= 1)
     env->maker = NULL;
-    pthread_cond_broadcast(&env->dbs_changed);
-  }
   pthread_mutex_unlock(&env->dbs_mutex);
 }
 
@@ -49,10 +48,21 @@ void kv_dbs_keep (kv_txn *t, unsigned depth) {
       if (depth == 1)
         env->dbs[i].maker = NULL;
     }
-  if (depth == 1) {
+  if (depth == 1)
     env->maker = NULL;
-    pthread_cond_broadcast(&env->dbs_changed);
-  }
+  pthread_mutex_unlock(&env->dbs_mutex);
+}
+
+void kv_dbs_claim (kv_env *env) {
+  pthread_mutex_lock(&env->dbs_mutex);
+  env->begun = true;
+  pthread_mutex_unlock(&env->dbs_mutex);
+}
+
+void kv_dbs_release (kv_env *env) {
+  pthread_mutex_lock(&env->dbs_mutex);
+  env->begun = false;
+  pthread_cond_broadcast(&env->dbs_changed);
   pthread_mutex_unlock(&env->dbs_mutex);
 }
 
@@ -91,22 +101,19 @@ static int dbs_ask (kv_txn *t, const char *name, bool create, kv_db *db,
   return rc;
 }
 
-/*
-** Waits until no other transaction has made databases that it may yet take
-** back: LMDB would give their places twice. The mutex is held.
-*/
+/* Waits until no other transaction writes (kv_dbs_claim). The mutex is held. */
 static lode_status dbs_settled (kv_txn *t) {
   kv_env *env = t->env;
   struct timespec until = gate_deadline(env->timeout);
-  while (env->maker != NULL && env->maker != t) {
+  while (env->begun && t->depth == 0) {
     if (writer_is_mine(&env->writer))
       return fail(t->error, LODE_REENTRY, "%s: a transaction of this thread "
-                  "has made collections; open this one through its handle, "
-                  "or afterwards", env->name);
+                  "is open; open this collection through its handle, or "
+                  "before or after it", env->name);
     if (pthread_cond_timedwait(&env->dbs_changed, &env->dbs_mutex,
                                &until) != 0)
-      return fail(t->error, LODE_BUSY, "%s: a transaction that has made "
-                  "collections is still open in another thread", env->name);
+      return fail(t->error, LODE_BUSY, "%s: a collection can't be opened "
+                  "while another thread's transaction goes on", env->name);
   }
   return LODE_OK;
 }
@@ -120,12 +127,9 @@ static lode_status dbs_add (kv_txn *t, lode_slice name, bool create,
   kv_env *env = t->env;
   kv_open_db *entry;
   unsigned flags = 0;
-  lode_status st = dbs_settled(t);
-  char *copy;
+  lode_status st = LODE_OK;
+  char *copy = lode_malloc(name.size + 1);
   int rc;
-  if (st != LODE_OK)
-    return st;
-  copy = lode_malloc(name.size + 1);
   if (copy == NULL)
     return txn_failure(t, ENOMEM);
   memcpy(copy, name.data, name.size);
@@ -147,7 +151,7 @@ static lode_status dbs_add (kv_txn *t, lode_slice name, bool create,
                   "database", env->name, (const char *)name.data);
     return txn_failure(t, rc);
   }
-  lode_assert(*db < env->max_dbs);
+  lode_assert(*db < env->max_dbs && env->dbs[*db].name.data == NULL);
   entry = &env->dbs[*db];
   entry->name = slice_of(copy, name.size);
   entry->uses = 0;
@@ -168,14 +172,21 @@ static lode_status dbs_open (kv_txn *t, lode_slice name, bool create,
   kv_env *env = t->env;
   kv_open_db *entry;
   lode_status st = LODE_OK;
+  bool snapshot = t->txn != NULL && t->depth == 0;
   *resized = false;
   pthread_mutex_lock(&env->dbs_mutex);
   entry = dbs_find(env, name, db);
-  if (entry != NULL)
+  if (entry == NULL && !snapshot) {
+    st = dbs_settled(t);
+    entry = dbs_find(env, name, db); /* while it waited others went on */
+  }
+  if (entry != NULL) {
     *shape = entry->shape;
-  else if (t->txn != NULL && t->depth == 0)
-    st = LODE_ABSENT; /* a snapshot sees those that were open before */
-  else
+    st = LODE_OK;
+  }
+  else if (snapshot)
+    st = LODE_ABSENT; /* it sees those that were open before */
+  else if (st == LODE_OK)
     st = dbs_add(t, name, create, db, shape, resized);
   if (st == LODE_OK)
     env->dbs[*db].uses++;
@@ -216,18 +227,8 @@ void kv_db_close (kv_env *env, kv_db db) {
   pthread_mutex_unlock(&env->dbs_mutex);
 }
 
-static bool dbs_nearly_full (kv_env *env) {
-  bool full;
-  pthread_mutex_lock(&env->dbs_mutex);
-  full = env->used_dbs >= env->max_dbs - KV_SPARE_DBS / 2;
-  pthread_mutex_unlock(&env->dbs_mutex);
-  return full;
-}
-
-void kv_db_reap (kv_env *env) {
-  if (env->left || !dbs_nearly_full(env) || !gate_close(&env->gate, env->timeout))
-    return;
-  pthread_mutex_lock(&env->dbs_mutex);
+/* Alone in the gate; the mutex is held. */
+static void dbs_reap (kv_env *env) {
   for (unsigned i = 0; i < env->max_dbs; i++)
     if (env->dbs[i].name.data != NULL && env->dbs[i].uses == 0) {
       mdb_dbi_close(env->mdb, i);
@@ -236,8 +237,22 @@ void kv_db_reap (kv_env *env) {
       env->used_dbs--;
     }
   env->generation = 0; /* not every database is open any more */
+}
+
+/*
+** The mutex comes before the gate, as it does for who opens a database. One
+** that is inside may wait for the mutex: so the gate is not waited for long.
+*/
+void kv_db_reap (kv_env *env) {
+  if (env->left)
+    return;
+  pthread_mutex_lock(&env->dbs_mutex);
+  if (env->used_dbs >= env->max_dbs - KV_SPARE_DBS / 2 &&
+      gate_close(&env->gate, REAP_TIMEOUT)) {
+    dbs_reap(env);
+    gate_open(&env->gate);
+  }
   pthread_mutex_unlock(&env->dbs_mutex);
-  gate_open(&env->gate);
 }
 
 /* }================================================================== */

@@ -42,6 +42,9 @@ typedef struct kv_txn {
   bool locked;            /* holds the writer lock, */
   pthread_t owner;        /* for this thread */
   bool buried;            /* which has ended: another has rolled it back */
+  bool keeps;             /* also when its outermost transaction ends */
+  void (*unlocking)(void *data); /* called before it gives the lock back; */
+  void *unlocking_data;          /* null: nobody is */
   bool sync;              /* commits reach the disk */
   bool logging;
   bool allowance;         /* the map was widened for deletes */
@@ -59,6 +62,7 @@ typedef struct kv_hooks { /* what the room above knows of a file's content */
   /* Both get a transaction that is not begun. */
   lode_status (*fill)(kv_txn *t);  /* of a new file, once */
   lode_status (*check)(kv_txn *t); /* at the first open of a process */
+  lode_status (*verify)(kv_txn *t); /* all of it: is it whole? CORRUPT */
 } kv_hooks;
 
 /*
@@ -130,6 +134,8 @@ _Atomic uint64_t *kv_mark (kv_env *env);
 /* The side file's descriptor; -1: none. */
 int kv_side (const kv_env *env);
 void kv_set_generation (kv_env *env, uint64_t generation);
+/* The id of the store in it: all zeros where there is none. */
+void kv_set_id (kv_env *env, const unsigned char id[16]);
 
 /* {==================================================================
 ** Transactions
@@ -147,6 +153,9 @@ uint64_t kv_read_number (const kv_txn *t);
 /* The writer lock alone; kv_write_begin goes on from it. */
 lode_status kv_lock (kv_txn *t, unsigned timeout);
 void kv_unlock (kv_txn *t);
+/* Lets another transaction write under the lock, until it is returned. */
+void kv_lend (kv_txn *from, kv_txn *to);
+void kv_return (kv_txn *from, kv_txn *to);
 
 /* BUSY, REENTRY, READONLY, FULL, IO, NO_MEMORY, BAD_ARGUMENT (depth). */
 lode_status kv_write_begin (kv_txn *t, unsigned timeout);
@@ -274,9 +283,11 @@ struct kv_env {
   unsigned collections, timeout;
   char *name;            /* for messages */
   kv_db catalog;
+  unsigned char id[16];
   _Atomic uint64_t generation;
   pthread_mutex_t dbs_mutex;
   pthread_cond_t dbs_changed;
+  bool begun;            /* a write transaction is open: see kv_dbs_claim */
   kv_txn *maker;         /* the transaction that has made databases */
   kv_open_db *dbs;          /* by handle */
   unsigned max_dbs, used_dbs;
@@ -300,6 +311,14 @@ lode_status kv_map_change (kv_env *env, uint64_t size, lode_error *e);
 
 /* The databases that a level of `t` made stay, or are forgotten. */
 void kv_dbs_keep (kv_txn *t, unsigned depth);
+/*
+** From the begin of a write transaction to its end, no other of this process
+** may open databases. LMDB gives each the next place that its transaction
+** knows to be free, and a writer knows nothing of those that others have
+** opened since it began: it would give their place once more.
+*/
+void kv_dbs_claim (kv_env *env);
+void kv_dbs_release (kv_env *env);
 void kv_dbs_forget (kv_txn *t, unsigned depth);
 
 /* REENTRY, IO: the environment is left, or has no map any more. */
@@ -319,6 +338,23 @@ void kv_bury (kv_env *env);
 bool kv_disown (kv_txn *t);
 /* Takes over what kv_disown gave up in this thread. False: nothing. */
 bool kv_adopt (kv_env *env);
+
+/* Lets the room above work on the file while nobody else uses it here. */
+lode_status kv_with_txn (kv_env *env, lode_status (*work)(kv_txn *t),
+                         lode_error *error);
+
+/* Opens the side file, and with it the lock, where anything is written. */
+lode_status kv_side_open (kv_env *env, const files *f, const lode_options *o,
+                          lode_error *error);
+/* Has the store checked where that was asked for or there is a reason to. */
+lode_status kv_side_doubt (kv_env *env, const files *f,
+                           const lode_options *o, const kv_hooks *hooks,
+                           lode_error *error);
+/*
+** The last handle goes: what was noted as not synced is, now, unless others
+** write at this moment, who will do the same.
+*/
+void kv_side_settle (kv_env *env);
 
 /* What LMDB has opened, and where: kv_place.c. 0, or an error's number. */
 int kv_place_find (kv_env *env, const files *f);

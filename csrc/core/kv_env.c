@@ -211,9 +211,8 @@ static void env_free (kv_env *env) {
   lode_free(env);
 }
 
-/* Lets the room above work on the file while nobody else uses it here. */
-static lode_status with_txn (kv_env *env, lode_status (*work)(kv_txn *t),
-                             lode_error *error) {
+lode_status kv_with_txn (kv_env *env, lode_status (*work)(kv_txn *t),
+                         lode_error *error) {
   kv_txn *t = lode_malloc(sizeof *t);
   lode_status st;
   if (t == NULL)
@@ -302,7 +301,7 @@ static lode_status write_new (const files *f, const char *path,
   if (env == NULL)
     return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
   rc = env_open(env, &there, &small);
-  st = rc == 0 ? with_txn(env, hooks->fill, error)
+  st = rc == 0 ? kv_with_txn(env, hooks->fill, error)
                : kv_failure(error, rc, path);
   if (st == LODE_OK)
     st = kv_flush(env, error);
@@ -358,16 +357,17 @@ static lode_status env_new (const files *f, const lode_options *o,
               "another directory; close it there first", f->base, f->lock);
     goto failed;
   }
-  if (!env->readonly) {
-    writer_destroy(&env->writer);
-    if (!writer_init(&env->writer, f->side, o->mode)) {
-      st = kv_failure(error, errno, f->side);
-      writer_init(&env->writer, NULL, 0);
-      goto failed;
-    }
-    mdb_reader_check(env->mdb, NULL);
-  }
-  st = with_txn(env, hooks->check, error);
+  st = kv_side_open(env, f, o, error);
+  if (st == LODE_OK)
+    st = kv_side_doubt(env, f, o, hooks, error);
+  if (st == LODE_OK)
+    st = kv_with_txn(env, hooks->check, error);
+  if (st == LODE_OK && env->writer.fd >= 0 &&
+      !side_belongs(env->writer.fd, env->id))
+    st = fail(error, LODE_INCOMPATIBLE, "%s is another store than the one "
+              "that %s belongs to: it was replaced; put the right one back, "
+              "or remove %s to go on with this one", f->data, f->side,
+              f->side);
   if (st == LODE_OK) {
     *out = env;
     return LODE_OK;
@@ -418,6 +418,8 @@ static lode_status open_registered (const files *f, const lode_options *o,
   *env = registered(&st);
   if (*env != NULL) {
     status = same_options(*env, o, error);
+    if (status == LODE_OK && o->check == LODE_CHECK_FIRST)
+      status = kv_with_txn(*env, hooks->verify, error);
     if (status == LODE_OK)
       (*env)->handles++;
     return status;
@@ -442,6 +444,11 @@ static lode_status make_if_absent (const files *f, const lode_options *o,
   lode_status st = files_probe(f, error);
   if (st != LODE_ABSENT)
     return st;
+  if (access(f->side, F_OK) == 0)
+    return fail(error, LODE_CORRUPT, "%s is gone, while %s beside it is "
+                "there: put it back, from a backup if need be; to begin a "
+                "new store, remove what is left of this one", f->data,
+                f->side);
   if (o->readonly || !o->create)
     return fail(error, LODE_NOT_FOUND, "there is no store at %s", f->base);
   if (!files_make_dir(f, o->mode))
@@ -481,6 +488,7 @@ void kv_release (kv_env *env) {
     while (*at != env)
       at = &(*at)->next;
     *at = env->next;
+    kv_side_settle(env);
     env_free(env);
   }
   pthread_mutex_unlock(&registry_mutex);

@@ -88,8 +88,10 @@ void kv_forget (kv_txn *t) {
 static void roll_back (kv_env *env, MDB_txn *txn, bool inside) {
   if (txn != NULL)
     mdb_txn_abort(txn);
-  if (inside)
+  if (inside) {
     gate_leave(&env->gate);
+    kv_dbs_release(env);
+  }
 }
 
 /* Rolls back the orphan; the mutex is held. */

@@ -433,9 +433,26 @@ void kv_unlock (kv_txn *t) {
     kv_forget(t);
     return;
   }
+  if (t->unlocking != NULL)
+    t->unlocking(t->unlocking_data);
   t->locked = false;
   t->env->writing = NULL;
   writer_release(&t->env->writer);
+}
+
+void kv_lend (kv_txn *from, kv_txn *to) {
+  lode_assert(from->locked && from->depth == 0 && !to->locked);
+  from->locked = false;
+  to->locked = to->keeps = true;
+  to->owner = from->owner;
+  from->env->writing = to;
+}
+
+void kv_return (kv_txn *from, kv_txn *to) {
+  lode_assert(to->locked && to->depth == 0);
+  to->locked = to->keeps = false;
+  from->locked = true;
+  from->env->writing = from;
 }
 
 /* Begins the outermost transaction; the writer lock is held. */
@@ -455,6 +472,9 @@ static lode_status begin_outermost (kv_txn *t) {
     mdb_env_set_flags(env->mdb, MDB_NOSYNC, !t->sync);
     env->nosync = !t->sync;
   }
+  kv_dbs_claim(env);
+  if (!t->sync && !writer_unsynced(&env->writer))
+    return kv_failure(t->error, errno, env->name);
   gate_enter(&env->gate);
   for (int i = 0; i < 3 && !env->dead; i++) {
     rc = begin_one(t, 1);
@@ -470,8 +490,10 @@ static lode_status begin_outermost (kv_txn *t) {
     st = kv_dead(t);
   if (st == LODE_OK && rc != 0)
     st = txn_failure(t, rc);
-  if (st != LODE_OK)
+  if (st != LODE_OK) {
     gate_leave(&env->gate);
+    kv_dbs_release(env);
+  }
   return st;
 }
 
@@ -502,7 +524,8 @@ lode_status kv_write_begin (kv_txn *t, unsigned timeout) {
     if (st == LODE_OK)
       st = begin_outermost(t);
     if (st != LODE_OK) {
-      kv_unlock(t);
+      if (!t->keeps)
+        kv_unlock(t);
       return st;
     }
     t->depth = 1;
@@ -537,7 +560,9 @@ static void ended (kv_txn *t) {
   t->failed_depth = 0;
   lode_buffer_free(&t->log);
   gate_leave(&t->env->gate);
-  kv_unlock(t);
+  kv_dbs_release(t->env);
+  if (!t->keeps)
+    kv_unlock(t);
 }
 
 /* Whether the calling thread can end the outermost transaction. */

@@ -219,12 +219,15 @@ static lode_status each_once (lode_store *s, upkeep *u, lode_slice began,
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
+/* What has died may go before what is pending, as it decides nothing. */
 static lode_status round_of (lode_store *s, upkeep *u) {
   lode_buffer began = { NULL, 0, 0 }, name = { NULL, 0, 0 };
   lode_status st = buffer_set(&began, s->next.data, s->next.size);
   u->worked = u->more = false;
+  s->ahead = true;
   if (st == LODE_OK)
     st = each_once(s, u, slice_of_buffer(&began), &name);
+  s->ahead = false;
   lode_buffer_free(&began);
   lode_buffer_free(&name);
   return st == LODE_NO_MEMORY ? handle_no_memory(s) : st;
@@ -354,6 +357,8 @@ static keeper *keeper_new (lode_store *s, const lode_options *options,
   }
   memset(k, 0, sizeof *k);
   own.maintenance = LODE_OFF;
+  if (own.durability == LODE_BEHIND) /* nothing of it waits */
+    own.durability = LODE_COMMIT;
   own.clock = NULL;
   own.lock_timeout = THREAD_TIMEOUT;
   if (lode_open(s->files.root, &own, &k->store, error) != LODE_OK) {

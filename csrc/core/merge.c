@@ -78,10 +78,11 @@ static lode_status merge_make (const lode_term *terms, size_t n,
   lode_store *s = NULL;
   lode_coll *first = NULL;
   merge *m;
+  lode_status st = walk_catch_up(terms, n);
+  if (st != LODE_OK)
+    return st;
   for (size_t i = 0; i < n; i++)
-    if (terms[i].op == LODE_LEAF && terms[i].leaf->store == NULL)
-      return LODE_CLOSED;
-    else if (terms[i].op == LODE_LEAF && first == NULL) {
+    if (terms[i].op == LODE_LEAF && first == NULL) {
       first = terms[i].leaf;
       s = first->store;
     }
@@ -682,10 +683,9 @@ lode_status lode_merge_save (const lode_term *terms, size_t n,
   if (st != LODE_OK)
     return st;
   more = lode_malloc((n + 2) * sizeof *more);
-  if (more == NULL) {
-    st = fail(&target->store->error, LODE_NO_MEMORY, "no memory");
-    return handle_written(target->store, own, st);
-  }
+  if (more == NULL)
+    return handle_written(target->store, own,
+                          handle_no_memory(target->store));
   /* what differs: target ^ expression; what is missing: expression - it */
   more[replace ? 0 : n].op = LODE_LEAF;
   more[replace ? 0 : n].leaf = target;

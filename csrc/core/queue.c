@@ -92,6 +92,7 @@ queue *queue_new (void) {
     memset(q->slots, 0, q->size * sizeof *q->slots);
   if (q->slots != NULL && hash_random(q->secret, sizeof q->secret) &&
       pthread_mutex_init(&q->mutex, NULL) == 0 &&
+      pthread_mutex_init(&q->commits, NULL) == 0 &&
       gate_condition(&q->moved) && gate_condition(&q->due))
     return q;
   lode_free(q->slots);
@@ -108,9 +109,15 @@ void queue_free (queue *q) {
   }
   pthread_cond_destroy(&q->due);
   pthread_cond_destroy(&q->moved);
+  pthread_mutex_destroy(&q->commits);
   pthread_mutex_destroy(&q->mutex);
   lode_free(q->slots);
   lode_free(q);
+}
+
+void queue_leave (queue *q) {
+  atomic_store(&q->count, 0);
+  atomic_store(&q->troubled, false);
 }
 
 void queue_bound (queue *q, unsigned writes, size_t bytes, unsigned age) {
@@ -207,7 +214,7 @@ static lode_status tell_failure (queue *q, lode_error *error) {
 }
 
 static lode_status too_late (queue *q, unsigned timeout, lode_error *error) {
-  if (q->held)
+  if (q->holder != NULL)
     return fail(error, LODE_BUSY, "another thread of this process has been "
                 "writing to this store for %u ms", timeout);
   return fail(error, LODE_BUSY, "%llu writes behind have not come to disk in "
@@ -226,15 +233,15 @@ static lode_status wait_for_room (queue *q, const queue_write *w,
                                   unsigned timeout, lode_error *error) {
   struct timespec until;
   bool late = false;
-  if (!q->held && has_room(q, w))
+  if (q->holder == NULL && has_room(q, w))
     return LODE_OK;
   until = gate_deadline(timeout);
-  while (q->held || !has_room(q, w)) {
-    if (q->held && pthread_equal(q->holder, pthread_self()))
+  while (q->holder != NULL || !has_room(q, w)) {
+    if (q->holder != NULL && pthread_equal(q->thread, pthread_self()))
       return fail(error, LODE_REENTRY, "this thread is writing through "
                   "another handle of the same store; finish that first, or "
                   "write through it");
-    if (!q->held && q->failure.status != LODE_OK) {
+    if (q->holder == NULL && q->failure.status != LODE_OK) {
       q->told = true;
       return tell_failure(q, error);
     }
@@ -302,32 +309,48 @@ lode_status queue_find (queue *q, uint32_t number, lode_slice whole,
 ** For who holds the writer lock
 ** =================================================================== */
 
-/* Waits until nobody holds it; the mutex is held. */
-static void settle (queue *q) {
-  while (q->held)
-    pthread_cond_wait(&q->moved, &q->mutex);
-}
-
-void queue_hold (queue *q) {
+void queue_hold (queue *q, const void *holder) {
   lock(q);
-  settle(q);
-  q->held = true;
-  q->holder = pthread_self();
+  q->holder = holder;
+  q->thread = pthread_self();
   atomic_fetch_add(&q->holds, 1);
   unlock(q);
 }
 
-void queue_release (queue *q) {
+void queue_release (queue *q, const void *holder) {
   lock(q);
-  q->held = false;
-  pthread_cond_broadcast(&q->moved);
+  if (q->holder == holder) {
+    q->holder = NULL;
+    pthread_cond_broadcast(&q->moved);
+  }
   unlock(q);
 }
 
-void queue_settled (queue *q) {
+void queue_unheld (queue *q) {
   lock(q);
-  settle(q);
+  if (q->holder != NULL) {
+    q->holder = NULL;
+    pthread_cond_broadcast(&q->moved);
+  }
   unlock(q);
+}
+
+lode_status queue_commit (queue *q, kv_txn *lock) {
+  lode_status st = LODE_OK;
+  queue_commit_fn *commit;
+  pthread_mutex_lock(&q->commits);
+  commit = q->commit;
+  if (commit != NULL)
+    st = commit(q->committer, lock);
+  pthread_mutex_unlock(&q->commits);
+  return st;
+}
+
+void queue_set_commit (queue *q, queue_commit_fn *commit, void *committer) {
+  pthread_mutex_lock(&q->commits);
+  q->commit = commit;
+  q->committer = committer;
+  pthread_mutex_unlock(&q->commits);
 }
 
 size_t queue_batch (queue *q, const queue_write **first) {
@@ -419,6 +442,15 @@ bool queue_wait (queue *q) {
   go = !q->stopped;
   unlock(q);
   return go;
+}
+
+void queue_rest (queue *q, unsigned ms) {
+  struct timespec until = gate_deadline(ms);
+  int late = 0;
+  lock(q);
+  while (!q->stopped && late == 0)
+    late = pthread_cond_timedwait(&q->due, &q->mutex, &until);
+  unlock(q);
 }
 
 void queue_stop (queue *q) {

@@ -41,6 +41,9 @@ typedef struct queue_write { /* a write of one key; fixed once accepted */
   unsigned char bytes[];
 } queue_write;
 
+/* Commits all that is pending, for who holds the writer lock by `lock`. */
+typedef lode_status queue_commit_fn (void *committer, kv_txn *lock);
+
 typedef struct queue {
   _Atomic uint64_t last;   /* id of the write accepted last; 0: none yet */
   _Atomic size_t count;    /* writes that there are */
@@ -54,19 +57,18 @@ typedef struct queue {
   size_t size;             /* of `slots`, a power of two */
   size_t bytes;            /* of keys and values */
   unsigned char secret[HASH_SIZE];
-  bool held;
-  pthread_t holder;
+  const void *holder;      /* null: nobody holds it */
+  pthread_t thread;        /* the holder's */
   bool stopped;            /* the thread is to end */
   unsigned most_writes, age; /* the bounds; age in ms */
-  size_t most_bytes;
+  _Atomic size_t most_bytes;
   lode_error failure;      /* of the last batch; status OK: none */
   bool told;               /* a write was refused for it */
   uint64_t lost;           /* writes that can never be done, not told yet */
   lode_error loss;         /* and why not */
   uint64_t flushed;        /* when a batch was committed last, in ms */
-  /* Commits all that is pending, for who holds the writer lock by `lock`;
-     set by pending.c, null where nothing can be pending. */
-  lode_status (*commit)(void *committer, kv_txn *lock);
+  pthread_mutex_t commits; /* of the next two */
+  queue_commit_fn *_Atomic commit; /* pending.c's; null: there is none */
   void *committer;
 } queue;
 
@@ -74,12 +76,20 @@ typedef struct queue {
 queue *queue_new (void);
 void queue_free (queue *q);
 
+/* In a child made by fork: nothing of its parent's is pending there. */
+void queue_leave (queue *q);
+
 /* Makes the bounds these, where they are tighter than what there is. */
 void queue_bound (queue *q, unsigned writes, size_t bytes, unsigned age);
 
 /* Whether anything is pending: one load. */
 static inline bool queue_any (const queue *q) {
   return atomic_load_explicit(&q->count, memory_order_acquire) != 0;
+}
+
+/* Whether somebody commits what is pending, by a handle of its own. */
+static inline bool queue_served (const queue *q) {
+  return atomic_load(&q->commit) != NULL;
 }
 
 /* Whether writers have anything to be told of: one load. */
@@ -135,12 +145,23 @@ lode_status queue_find (queue *q, uint32_t number, lode_slice whole,
 ** For who holds the writer lock
 ** =================================================================== */
 
-/* Nothing is accepted from now on until queue_release. */
-void queue_hold (queue *q);
-void queue_release (queue *q);
+/*
+** Nothing is accepted from now on until queue_release, which comes before
+** the lock is given back: so who held it before has ended with its thread.
+*/
+void queue_hold (queue *q, const void *holder);
+/* Nothing, where another holds it. */
+void queue_release (queue *q, const void *holder);
+/* For who holds the lock and not the queue: then nobody does. */
+void queue_unheld (queue *q);
 
-/* Waits until nobody holds the queue: the lock's last owner soon won't. */
-void queue_settled (queue *q);
+/*
+** Moves all that is pending to the file. OK, or the failure of the batch;
+** its words are to be had by queue_failure.
+*/
+lode_status queue_commit (queue *q, kv_txn *lock);
+/* Sets who does that (null: nobody), when nobody is at it. */
+void queue_set_commit (queue *q, queue_commit_fn *commit, void *committer);
 
 /* The pending writes: how many there are now, beginning with `*first`. */
 size_t queue_batch (queue *q, const queue_write **first);
@@ -170,6 +191,8 @@ bool queue_forget (queue *q, uint32_t number, const lode_slice *whole,
 ** failure not at once. False: it is to end.
 */
 bool queue_wait (queue *q);
+/* Waits `ms`, unless it is to end. */
+void queue_rest (queue *q, unsigned ms);
 void queue_stop (queue *q);
 /* Allows it to be waited for again. */
 void queue_start (queue *q);

@@ -214,8 +214,10 @@ static lode_status in_child (int fd, const char *path, const target *x,
   int ends[2];
   bool heard;
   pid_t pid;
-  if (pipe2(ends, O_CLOEXEC) != 0)
+  if (pipe(ends) != 0)
     return fail(error, LODE_IO, "%s: no pipe: %s", path, strerror(errno));
+  fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+  fcntl(ends[1], F_SETFD, FD_CLOEXEC);
   pid = fork();
   if (pid == 0) {
     close(ends[0]);

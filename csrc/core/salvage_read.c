@@ -347,7 +347,7 @@ static lode_status extract (salvage *x) {
   if (x->sweep) { /* collections first: entries on lost pages need them */
     f->progress = NULL;
     st = walk_all(x, LOOK);
-    if (st == LODE_OK && x->v->own && !x->whole_catalog)
+    if (st == LODE_OK && !x->whole_catalog)
       st = pages_sweep(f, visit_catalog, x);
     f->progress = pass_progress;
   }
@@ -355,7 +355,7 @@ static lode_status extract (salvage *x) {
     st = salvage_eras(&x->out, &x->eras);
   if (st == LODE_OK)
     st = walk_all(x, KEEP);
-  if (st == LODE_OK && x->sweep && x->v->own)
+  if (st == LODE_OK && x->sweep)
     st = pages_sweep(f, visit_lost, x);
   return st;
 }

@@ -21,7 +21,7 @@ static void leave_all (void) {
   while (registry != NULL) {
     shared *s = registry;
     registry = s->next;
-    atomic_store(&s->queue->count, 0);
+    queue_leave(s->queue);
     s->next = left;
     left = s;
   }

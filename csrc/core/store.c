@@ -7,6 +7,8 @@
 #include "checker.h"
 #include "entry.h"
 #include "maintain.h"
+#include "pending.h"
+#include "verify.h"
 #include "walk.h"
 
 /* {==================================================================
@@ -21,6 +23,10 @@ void lode_options_init (lode_options *options) {
   options->collections = 256;
   options->readers = 1024;
   options->lock_timeout = 10000;
+  options->flush_ops = 1000;
+  options->flush_bytes = (uint64_t)8 << 20;
+  options->flush_ms = 50;
+  options->autoflush_on_read = true;
 }
 
 /* Reads what the catalogue says of the store. */
@@ -52,15 +58,18 @@ static uint64_t call_clock (void *data) {
   s->reading = reading;
   s->asking--;
   s->calling--;
-  (void)handle_back(s, LODE_OK);
+  if (kv_is_left(s->env)) /* a child made by fork in it */
+    (void)handle_back(s, LODE_OK);
   return now;
 }
 
 /* In a child made by fork: the threads that the handle had. */
 static lode_status reopened (lode_store *s) {
   lode_error ignored;
-  bool keeps = s->keeps;
-  s->keeps = false;
+  bool keeps = s->keeps, pends = s->pends;
+  s->keeps = s->pends = false;
+  if (pends) /* without it each write is committed at once */
+    (void)pending_start(s, &s->options, &ignored);
   if (keeps && maintain_start(s, &s->options, &ignored) != LODE_OK)
     s->maintenance = LODE_INLINE; /* better than nothing */
   return LODE_OK;
@@ -75,13 +84,33 @@ static void store_free (lode_store *s) {
   }
   lode_buffer_free(&s->next);
   lode_buffer_free(&s->record);
+  lode_buffer_free(&s->pended);
   lode_buffer_free(&s->claimed);
   files_free(&s->files);
   lode_free(s);
 }
 
+/* What works for the store in the background. */
+static lode_status start_threads (lode_store *s, const lode_options *options,
+                                  lode_error *error) {
+  lode_error ignored;
+  lode_status st = LODE_OK;
+  if (options->maintenance == LODE_BACKGROUND && !s->readonly)
+    st = maintain_start(s, options, error);
+  if (st == LODE_OK && s->behind)
+    st = pending_start(s, options, error);
+  if (st == LODE_OK && options->check == LODE_CHECK_BACKGROUND)
+    st = checker_start(s, options, error);
+  if (st != LODE_OK) {
+    (void)pending_stop(s, &ignored);
+    maintain_stop(s);
+  }
+  return st;
+}
+
 lode_status lode_open (const char *path, const lode_options *options,
                        lode_store **store, lode_error *error) {
+  kv_hooks hooks = catalog_hooks;
   lode_status st;
   lode_store *s;
   if (path[0] == '\0')
@@ -94,6 +123,8 @@ lode_status lode_open (const char *path, const lode_options *options,
   s->reopened = reopened;
   s->readonly = options->readonly;
   s->checksum = options->checksum;
+  s->behind = options->durability == LODE_BEHIND && !s->readonly;
+  s->autoflush = options->autoflush_on_read;
   s->timeout = options->lock_timeout;
   s->maintenance = options->maintenance;
   s->user_clock = options->clock;
@@ -106,21 +137,20 @@ lode_status lode_open (const char *path, const lode_options *options,
     lode_free(s);
     return fail(error, st, "%s: no memory", path);
   }
-  st = kv_open(&s->files, options, &catalog_hooks, &s->env, error);
+  hooks.verify = verify_open;
+  st = kv_open(&s->files, options, &hooks, &s->env, error);
   if (st == LODE_OK) {
     s->commits = kv_commits_of(s->env);
     kv_txn_init(&s->read, s->env, &s->error);
     kv_txn_init(&s->write, s->env, &s->error);
-    s->write.sync = options->durability == LODE_COMMIT;
+    s->write.sync = options->durability != LODE_OS;
     s->clock.mark = kv_mark(s->env);
     s->shared = shared_get(s->env);
     st = s->shared != NULL ? read_store(s) : handle_no_memory(s);
     if (st != LODE_OK)
       *error = s->error;
-    else if (options->maintenance == LODE_BACKGROUND && !s->readonly)
-      st = maintain_start(s, options, error);
-    if (st == LODE_OK && options->check == LODE_CHECK_BACKGROUND)
-      st = checker_start(s, options, error);
+    else
+      st = start_threads(s, options, error);
   }
   else
     s->env = NULL;
@@ -141,18 +171,23 @@ lode_status lode_close (lode_store *s, lode_error *error) {
     lode_abort(s);
   handle_unclaim_all(s);
   checker_stop(s);
-  maintain_stop(s);
-  maintain_keep_all(s);
   while (s->walks != NULL)
     walk_detach(s->walks);
+  while (s->snapshots > 0) /* they hold up a map that must grow */
+    lode_snapshot_end(s);
+  st = pending_stop(s, error);
+  maintain_stop(s);
+  maintain_keep_all(s);
   s->calling = 0;
   colls_reap(s);
   while (s->colls != NULL)
     coll_detach(s->colls);
   if (!s->readonly && !s->write.sync) {
-    st = kv_flush(s->env, &s->error);
-    if (st != LODE_OK)
+    lode_status synced = kv_flush(s->env, &s->error);
+    if (st == LODE_OK && synced != LODE_OK) {
+      st = synced;
       *error = s->error;
+    }
   }
   store_free(s);
   check_handle(-1);
@@ -173,6 +208,8 @@ const char *lode_store_path (const lode_store *s) { return s->files.base; }
 
 bool lode_store_readonly (const lode_store *s) { return s->readonly; }
 
+bool lode_store_behind (const lode_store *s) { return s->behind; }
+
 lode_status lode_version (lode_store *s, uint64_t *version) {
   *version = kv_last_commit(&s->commits);
   return LODE_OK;
@@ -180,15 +217,21 @@ lode_status lode_version (lode_store *s, uint64_t *version) {
 
 lode_status lode_flush (lode_store *s) {
   lode_status st = handle_here(s);
-  if (st != LODE_OK)
+  if (st == LODE_OK)
+    st = handle_settle(s);
+  if (st == LODE_OK)
+    st = queue_losses(s->shared->queue, &s->error);
+  if (st != LODE_OK || s->readonly)
     return st;
-  return s->readonly ? LODE_OK : kv_flush(s->env, &s->error);
+  return kv_flush(s->env, &s->error);
 }
 
 lode_status lode_backup (lode_store *s, const char *path, bool compact) {
   bool single = strcmp(s->files.root, s->files.data) == 0;
   files to;
   lode_status st = handle_here(s);
+  if (st == LODE_OK)
+    st = handle_settle(s); /* so that the copy has it */
   if (st != LODE_OK)
     return st;
   st = files_name(&to, path, single);
@@ -222,6 +265,7 @@ static lode_status sum_one (lode_coll *c, void *data) {
 
 lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
   kv_figures figures;
+  queue_figures pending;
   kv_txn *t;
   lode_status st;
   memset(stats, 0, sizeof *stats);
@@ -244,10 +288,15 @@ lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
   stats->version = kv_last_commit(&s->commits);
   stats->readers = figures.readers;
   stats->max_readers = figures.max_readers;
-  stats->handles = figures.handles;
+  stats->handles = figures.handles - queue_served(s->shared->queue);
   stats->accesses = access_count(s->shared->accesses);
   stats->swept = s->swept;
   stats->last_sweep = s->last_sweep;
+  queue_measure(s->shared->queue, &pending);
+  stats->pending = pending.writes;
+  stats->pending_bytes = pending.bytes;
+  stats->last_flush = pending.flushed;
+  stats->failed = pending.failed;
   return LODE_OK;
 }
 
@@ -316,7 +365,9 @@ lode_status lode_snapshot (lode_store *s) {
     st = handle_view(s);
   else {
     handle_done(s);
-    st = handle_prepare(s);
+    st = handle_catch_up(s);
+    if (st == LODE_OK)
+      st = handle_prepare(s);
     if (st == LODE_OK)
       st = kv_read_begin(&s->read);
   }

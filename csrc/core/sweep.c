@@ -267,10 +267,27 @@ lode_status sweep_needed (lode_coll *c, kv_txn *t, bool *due, bool *noted) {
 ** Noted accesses
 ** =================================================================== */
 
-/* Whether only a policy that isn't here can say if the record has died. */
-static bool is_undecided (const lode_coll *c, const life_item *item) {
-  return item->there && (item->parts.flags & RECORD_ASKS) &&
-         c->hooks.deadline == NULL;
+/*
+** Finds the record of an access, and whether it is to be kept there. A
+** policy is not asked: this access, which may be what keeps the entry, was
+** taken out of the notes, and who asks later is to see it in the record.
+*/
+static lode_status find_noted (lode_coll *c, const access_note *note,
+                               life_item *item, bool *keep) {
+  kv_txn *t = &c->store->write;
+  lode_status st;
+  memset(item, 0, sizeof *item);
+  item->stored = note->stored;
+  item->whole = note->whole;
+  *keep = false;
+  st = item_get(c, t, note->stored, note->whole, &item->record);
+  if (st != LODE_OK)
+    return st == LODE_ABSENT ? LODE_OK : st;
+  record_read_parts(&item->record, &item->parts);
+  item->there = *keep = true;
+  if (!(item->parts.flags & RECORD_ASKS))
+    st = life_alive(c, t, note->whole, &item->record, keep);
+  return st;
 }
 
 lode_status sweep_keep (lode_coll *c, uint64_t most) {
@@ -278,6 +295,7 @@ lode_status sweep_keep (lode_coll *c, uint64_t most) {
   lode_buffer room = { NULL, 0, 0 };
   access_note note;
   life_item item;
+  bool keep;
   lode_status st = LODE_OK;
   if (!c->track)
     return LODE_OK;
@@ -285,11 +303,11 @@ lode_status sweep_keep (lode_coll *c, uint64_t most) {
     st = access_take(a, c->number, &room, &note);
     if (st != LODE_OK)
       break;
-    st = life_find(c, &c->store->write, note.stored, note.whole, &item);
-    if (st == LODE_OK && (item.alive || is_undecided(c, &item)))
+    st = find_noted(c, &note, &item, &keep);
+    if (st == LODE_OK && keep)
       st = evict_keep(c, &item, &note);
     else if (st == LODE_CALLBACK || st == LODE_CORRUPT)
-      st = LODE_OK; /* the sweep will ask again, a reader be told */
+      st = LODE_OK; /* the clock has failed, or a reader will be told */
   }
   lode_buffer_free(&room);
   if (st == LODE_NO_MEMORY)

@@ -1,6 +1,7 @@
 /*
 ** times.c - what an entry's time is, and giving it another. See lode.h.
 */
+#include "behind.h"
 #include "entry.h"
 #include "sweep.h"
 
@@ -14,6 +15,8 @@ lode_status lode_info (lode_coll *c, const lode_key *key, lode_entry *e) {
   lode_store *s;
   kv_txn *t;
   lode_status st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = behind_settle(c, key);
   if (st == LODE_OK)
     st = clock_now(&s->clock, &now);
   if (st == LODE_OK)

@@ -453,4 +453,39 @@ lode_status lode_check_file (const char *path, const lode_check_options *o,
   return st;
 }
 
+typedef struct first_problem {
+  bool heard;
+  char text[250];
+} first_problem;
+
+static void note_problem (void *data, const char *text) {
+  first_problem *p = data;
+  size_t size = strlen(text);
+  if (p->heard)
+    return;
+  p->heard = true;
+  size = size < sizeof p->text - 1 ? size : sizeof p->text - 1;
+  memcpy(p->text, text, size);
+  p->text[size] = '\0';
+}
+
+lode_status verify_open (kv_txn *t) {
+  first_problem first = { .heard = false };
+  const lode_check_options o = { .problem = note_problem, .data = &first };
+  lode_check_report r = { .ok = false };
+  verify *v = verify_new(kv_data(t->env), &o, t->error);
+  lode_status st;
+  if (v == NULL)
+    return fail(t->error, LODE_NO_MEMORY, "no memory to check the store");
+  st = verify_run(v, verify_pin(v, t), &r);
+  kv_read_end(t);
+  verify_free(v);
+  if (st == LODE_OK && !r.ok)
+    st = fail(t->error, LODE_CORRUPT, "the store is damaged: %s (problems: "
+              "%llu); lode.check(path) tells all, lode.repair(path, to) "
+              "saves what is sound", first.text,
+              (unsigned long long)r.problems);
+  return st;
+}
+
 /* }================================================================== */

@@ -15,6 +15,13 @@
 
 #include "../lode.h"
 
+/*
+** Checks the state that is read now: CORRUPT, with the first problem and
+** what to do, when it is not whole. `t` is not begun. Of kv_open's hooks.
+*/
+struct kv_txn;
+lode_status verify_open (struct kv_txn *t);
+
 /* {==================================================================
 ** Inside the room (files that define VERIFY_ROOM)
 ** =================================================================== */

@@ -300,6 +300,26 @@ static void coll_free (lode_walk *w) { lode_free(w->data); }
 static const walk_source coll_source = { coll_open, coll_next, coll_close,
                                          coll_free };
 
+lode_status walk_catch_up (const lode_term *terms, size_t n) {
+  lode_store *first = NULL;
+  for (size_t i = 0; i < n; i++) {
+    lode_store *s;
+    lode_status st;
+    if (terms[i].op != LODE_LEAF)
+      continue;
+    st = coll_store(terms[i].leaf, &s);
+    if (st == LODE_OK)
+      st = handle_catch_up(s);
+    if (st != LODE_OK && first != NULL && s != NULL)
+      first->error = s->error;
+    if (st != LODE_OK)
+      return st;
+    if (first == NULL)
+      first = s;
+  }
+  return LODE_OK;
+}
+
 lode_status walk_pin (lode_walk *w) {
   lode_store *s = w->store;
   lode_status st;
@@ -324,6 +344,8 @@ lode_status lode_walk_open (lode_coll *coll, const lode_range *range,
   over_coll *o;
   lode_store *s;
   lode_status st = coll_store(coll, &s);
+  if (st == LODE_OK)
+    st = handle_catch_up(s);
   if (st != LODE_OK)
     return st;
   o = lode_malloc(sizeof *o);
@@ -378,7 +400,9 @@ lode_status lode_count (lode_coll *coll, const lode_range *range,
       *n = found < range->limit ? found : range->limit;
     return st;
   }
-  st = handle_read(s, &t);
+  st = handle_catch_up(s);
+  if (st == LODE_OK)
+    st = handle_read(s, &t);
   if (st != LODE_OK)
     return st;
   st = scan_open(&sc, coll, t, &span);

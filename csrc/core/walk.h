@@ -35,6 +35,13 @@ typedef struct walk_source { /* where the entries of a walk come from */
 lode_status walk_make (lode_store *s, const walk_source *source, void *data,
                        const lode_range *range, lode_walk **walk);
 
+/*
+** Before a look at the leaves of an expression: commits what is pending in
+** their stores (handle_catch_up). CLOSED; the words of any other failure are
+** in the first leaf's store.
+*/
+lode_status walk_catch_up (const lode_term *terms, size_t n);
+
 /* Pins one moment for the walk, until its end. */
 lode_status walk_pin (lode_walk *w);
 

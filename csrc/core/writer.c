@@ -13,45 +13,43 @@
 
 #include "files.h"
 
-static const char side_magic[8] = { 'l', 'o', 'd', 'e', 's', 'i', 'd', 'e' };
-
 #define WATCH 50 /* ms between two looks whether the owner has ended */
 
-#define SIDE_PID 8   /* offsets */
-#define SIDE_MARK 16
-
-/* Brings the side file to its size and form. */
-static bool side_prepare (int fd) {
-  char now[sizeof side_magic];
-  struct stat st;
-  if (fstat(fd, &st) != 0)
-    return false;
-  if (st.st_size < SIDE_SIZE && ftruncate(fd, SIDE_SIZE) != 0)
-    return false;
-  if (pread(fd, now, sizeof now, 0) == (ssize_t)sizeof now &&
-      memcmp(now, side_magic, sizeof now) == 0)
-    return true;
-  return pwrite(fd, side_magic, sizeof side_magic, 0) ==
-         (ssize_t)sizeof side_magic;
+/*
+** Maps it through an opening of its own: a map keeps what it was made from
+** open, and with it the locks of that, in a child made by fork as well.
+*/
+static void *side_map (const char *path) {
+  void *map;
+  int fd = open(path, O_RDWR | O_CLOEXEC);
+  if (fd < 0)
+    return MAP_FAILED;
+  map = mmap(NULL, SIDE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close(fd);
+  return map;
 }
 
 static bool side_open (writer *w, const char *path, unsigned mode) {
+  lode_status st;
   void *map;
   int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, (mode_t)mode);
   if (fd < 0)
     return false;
   fd = files_above_stdio(fd);
-  if (fd < 0 || !side_prepare(fd))
+  if (fd < 0)
+    return false;
+  st = side_begin(fd, &w->doubt);
+  w->stranger = st == LODE_INCOMPATIBLE;
+  if (st != LODE_OK)
     goto failed;
-  map = mmap(NULL, SIDE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  map = side_map(path);
   if (map == MAP_FAILED)
     goto failed;
   w->fd = fd;
   w->side = map;
   return true;
 failed:
-  if (fd >= 0)
-    close(fd);
+  close(fd);
   return false;
 }
 
@@ -79,6 +77,8 @@ bool writer_init (writer *w, const char *path, unsigned mode) {
   w->fd = -1;
   w->side = NULL;
   w->own_mark = 0;
+  w->doubt = SIDE_TRUSTED;
+  w->stranger = false;
   if (path != NULL && !side_open(w, path, mode))
     return false;
   pthread_mutex_init(&w->mutex, NULL);
@@ -107,6 +107,18 @@ _Atomic uint64_t *writer_mark (writer *w) {
   if (w->side == NULL)
     return &w->own_mark;
   return (_Atomic uint64_t *)(uintptr_t)(w->side + SIDE_MARK);
+}
+
+bool writer_is_unsynced (const writer *w) {
+  uint32_t state;
+  if (w->side == NULL)
+    return false;
+  memcpy(&state, (const void *)(w->side + SIDE_STATE), sizeof state);
+  return (state & SIDE_UNSYNCED) != 0;
+}
+
+bool writer_unsynced (writer *w) {
+  return w->fd < 0 || writer_is_unsynced(w) || side_unsynced(w->fd);
 }
 
 static bool past (const struct timespec *until) {

@@ -11,12 +11,7 @@
 ** A thread that ends while it holds the lock would keep it for ever. So it
 ** holds a robust mutex with it, of which others learn that it has ended.
 **
-** The side file, beside the data file, has SIDE_SIZE bytes:
-**
-**   side := "lodeside" (8), process (4), zeros (4), mark (8), zeros
-**
-** `process` is who wrote last, for messages; `mark` belongs to clock.h.
-** Both in this machine's order.
+** The side file is drawn in side.h.
 */
 #ifndef LODE_WRITER_H
 #define LODE_WRITER_H
@@ -25,8 +20,7 @@
 
 #include "../lode.h"
 #include "gate.h"
-
-#define SIDE_SIZE 64
+#include "side.h"
 
 typedef struct writer {
   pthread_mutex_t mutex;
@@ -38,6 +32,8 @@ typedef struct writer {
   int32_t process;            /* this one */
   int fd;                     /* the side file; -1: none, readonly */
   volatile unsigned char *side; /* mapped; null: none */
+  side_doubt doubt;           /* that it was opened with */
+  bool stranger;              /* why it could not be: another C library */
   _Atomic uint64_t own_mark;  /* where there is no side file */
 } writer;
 
@@ -61,6 +57,14 @@ lode_status writer_acquire (writer *w, unsigned timeout, int *pid,
 void writer_release (writer *w);
 /* Takes it over from a thread that has ended. False: none has. */
 bool writer_inherit (writer *w);
+
+/*
+** Before a commit that is not synced: notes it in the side file. The lock
+** is held. False: errno tells.
+*/
+bool writer_unsynced (writer *w);
+/* Whether such a note stands there. */
+bool writer_is_unsynced (const writer *w);
 
 /* Whether the calling thread holds it. */
 bool writer_is_mine (writer *w);

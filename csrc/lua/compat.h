@@ -36,6 +36,24 @@ _Static_assert(sizeof(lua_Number) == sizeof(double), "numbers are doubles");
 #define LUA_OPLT 1
 #define LUA_OPLE 2
 
+/*
+** LuaJIT takes the lua_State that a function was called in last for the one
+** that runs, also when that was another one, as for the calls of lhooks.c.
+** A return sets that right, but an error doesn't: compiled code that goes
+** on after a pcall would work on the wrong stack. Any call sets it right as well.
+*/
+static inline int compat_nothing (lua_State *L) {
+  (void)L;
+  return 0;
+}
+static inline int compat_error (lua_State *L) {
+  lua_pushcfunction(L, compat_nothing);
+  lua_call(L, 0, 0);
+  return (lua_error)(L);
+}
+#undef lua_error
+#define lua_error compat_error
+
 #undef lua_rawlen
 #define lua_rawlen(L, i) lua_objlen((L), (i))
 

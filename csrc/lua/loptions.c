@@ -136,9 +136,9 @@ static void read_mode (reading *r) {
 
 static void read_durability (reading *r) {
   static const char *const names[] = { /* by lode_durability */
-    "commit", "os", NULL
+    "commit", "os", "behind", NULL
   };
-  int i = read_one_of(r, names, "\"commit\" or \"os\"");
+  int i = read_one_of(r, names, "\"commit\", \"behind\" or \"os\"");
   *(lode_durability *)r->out = (lode_durability)i;
 }
 
@@ -213,6 +213,11 @@ void loptions_open (lua_State *L, int i, int self, lode_options *o) {
     { "readers", read_count, offsetof(lode_options, readers) },
     { "lock_timeout", read_timeout, offsetof(lode_options, lock_timeout) },
     { "durability", read_durability, offsetof(lode_options, durability) },
+    { "flush_ops", read_count, offsetof(lode_options, flush_ops) },
+    { "flush_bytes", read_bytes, offsetof(lode_options, flush_bytes) },
+    { "flush_ms", read_count, offsetof(lode_options, flush_ms) },
+    { "autoflush_on_read", read_flag,
+      offsetof(lode_options, autoflush_on_read) },
     { "maintenance", read_maintenance,
       offsetof(lode_options, maintenance) },
     { "check", read_check, 0 },

@@ -78,12 +78,29 @@ static bool add (lua_State *L, lcoll *c, uint64_t ttl) {
   return status == LODE_OK;
 }
 
+/*
+** [-0, +0, v] Makes slot 2 a member. Whether it was one needn't be known: so
+** where writes may wait, this one does.
+*/
+static void include (lua_State *L, lcoll *c) {
+  lode_key key;
+  lode_status status;
+  if (!lode_store_behind(c->owner->store)) {
+    add(L, c, LODE_TTL_OWN);
+    return;
+  }
+  lkey_check(L, 1, c, 2);
+  lkey_take(L, 1, c, 2, &key);
+  status = lode_put(c->coll, &key, nothing, LODE_PUT, LODE_TTL_OWN);
+  if (status != LODE_OK) lhandle_fail(L, 1, 2, status, NULL);
+}
+
 /* [-3, +0, v] s[x] = true, s[x] = nil */
 static int set__newindex (lua_State *L) {
   lcoll *c = lhandle_set(L, 1);
   if (lua_isnil(L, 3)) lcoll_delete(L, c);
   else if (lua_isboolean(L, 3) && lua_toboolean(L, 3))
-    add(L, c, LODE_TTL_OWN);
+    include(L, c);
   else {
     lhandle_raise(L, 1, 2, LODE_BAD_VALUE, "a member of a set is set to "
                   "true or nil, not to a %s", luaL_typename(L, 3));

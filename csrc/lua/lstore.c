@@ -386,7 +386,7 @@ static int store_stats (lua_State *L) {
   lode_stats stats;
   lode_status status = lode_store_stats(s->store, &stats);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
-  lua_createtable(L, 0, 16);
+  lua_createtable(L, 0, 20);
   lhandle_set_number(L, "file_size", stats.file_size);
   lhandle_set_number(L, "used_size", stats.used_size);
   lhandle_set_number(L, "free_size", stats.free_size);
@@ -405,6 +405,16 @@ static int store_stats (lua_State *L) {
   if (stats.last_sweep != 0) {
     ltime_push(L, stats.last_sweep);
     lua_setfield(L, -2, "last_sweep");
+  }
+  lhandle_set_number(L, "pending", stats.pending);
+  lhandle_set_number(L, "pending_bytes", stats.pending_bytes);
+  if (stats.last_flush != 0) {
+    ltime_push(L, stats.last_flush);
+    lua_setfield(L, -2, "last_flush");
+  }
+  if (stats.failed != LODE_OK) {
+    lua_pushstring(L, lode_status_name(stats.failed));
+    lua_setfield(L, -2, "failed");
   }
   return 1;
 }

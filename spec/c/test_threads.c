@@ -3,6 +3,7 @@
 ** is small, so that it grows under all of them: no update is lost.
 */
 #include <pthread.h>
+#include <time.h>
 
 #include "scratch.h"
 
@@ -131,9 +132,65 @@ static void together (void) {
   scratch_close(s);
 }
 
+/* {==================================================================
+** One opens a collection while another writes
+** =================================================================== */
+
+typedef struct opener {
+  lode_store *s;
+  lode_status opened;
+  lode_coll *c;
+} opener;
+
+/* Opens "old", which this process has not open. */
+static void *open_old (void *arg) {
+  opener *o = arg;
+  lode_coll_options none = { .raw = false };
+  o->opened = lode_coll_open(o->s, test_text("old"), LODE_DICT, &none, &o->c);
+  return NULL;
+}
+
+static void store_with_old (const char *name) {
+  lode_store *s = scratch_open(name, NULL);
+  lode_coll *c = scratch_coll(s, "old", LODE_DICT);
+  expect(put_integer(c, 1, test_text("old")) == LODE_OK);
+  lode_coll_close(c);
+  scratch_close(s);
+}
+
+/* Databases that are opened at one time must not get one place. */
+static void opening (void) {
+  const struct timespec nap = { 0, 100000000 };
+  opener o = { NULL, LODE_ABSENT, NULL };
+  lode_store *s;
+  lode_coll *c;
+  pthread_t thread;
+  store_with_old("opening");
+  s = scratch_open("opening", NULL);
+  o.s = scratch_open("opening", NULL);
+  expect(lode_lock(s) == LODE_OK && lode_lock_begin(s) == LODE_OK);
+  expect(pthread_create(&thread, NULL, open_old, &o) == 0);
+  nanosleep(&nap, NULL); /* it is done, or waits */
+  c = scratch_coll(s, "new", LODE_DICT);
+  expect(put_integer(c, 2, test_text("new")) == LODE_OK);
+  expect(lode_commit(s) == LODE_OK);
+  pthread_join(thread, NULL);
+  expect(o.opened == LODE_OK);
+  expect(has_integer(o.c, 1) == LODE_OK &&
+         has_integer(o.c, 2) == LODE_ABSENT);
+  expect(has_integer(c, 1) == LODE_ABSENT && has_integer(c, 2) == LODE_OK);
+  lode_coll_close(o.c);
+  lode_coll_close(c);
+  scratch_close(o.s);
+  scratch_close(s);
+}
+
+/* }================================================================== */
+
 int main (void) {
   scratch_begin();
   test_group("threads with a handle each", together);
+  test_group("opening while another writes", opening);
   scratch_end();
   return test_end();
 }

@@ -25,6 +25,7 @@ local source = [[
     store:close()
   end
   for path in io.lines((...)) do
+    if path == "" then break end
     local ok, e = pcall(write, path)
     print(ok and "written" or tostring(e))
   end
@@ -35,14 +36,14 @@ local function start ()
   scratch = pipe:read "*l"
   pipe:close()
   os.execute("mkfifo " .. scratch .. "/orders")
-  -- open for both, so that this waits for nobody; the child's end comes
-  -- when it is closed
-  orders = assert(io.open(scratch .. "/orders", "r+"))
-  orders:setvbuf "no"
+  -- its end is opened first: it would inherit ours, and never see us gone
   child = process.spawn(scratch .. "/script", source, scratch .. "/orders")
+  orders = assert(io.open(scratch .. "/orders", "w"))
+  orders:setvbuf "no"
 end
 
 local function stop ()
+  orders:write "\n"
   orders:close()
   child:finish()
   os.execute("rm -rf " .. scratch)
