@@ -16,10 +16,11 @@ local layers = [[
   access
   gate
   files
-  probe  pages  pages_walk
+  probe  pages  pages_walk  pages_sweep
+  side
   writer  claims  fork
-  kv  kv_env  kv_write  kv_left  kv_place
-  catalog
+  kv  kv_env  kv_write  kv_left  kv_place  kv_readers  kv_side
+  catalog  catalog_read
   clock
   queue
   shared
@@ -35,14 +36,18 @@ local layers = [[
   scan
   walk
   merge  pending  verify  verify_catalog
-  maintain
+  maintain  checker
+  mend  mend_catalog  salvage  salvage_read  salvage_write
   store
 ]]
 
 -- One room, drawn over several files that share its header.
 local rooms = {
   kv_env = "kv", kv_write = "kv", kv_left = "kv", kv_place = "kv",
-  pages_walk = "pages", verify_catalog = "verify",
+  kv_readers = "kv", kv_side = "kv", catalog_read = "catalog",
+  pages_walk = "pages", pages_sweep = "pages",
+  verify_catalog = "verify", mend_catalog = "mend",
+  salvage_read = "salvage", salvage_write = "salvage",
 }
 
 -- What the core may not call or name: it tells by its results, and ends no

@@ -255,6 +255,10 @@ typedef struct lode_stats {
   uint64_t version;
   unsigned readers;      /* reader slots in use, of all processes */
   unsigned max_readers;
+  uint64_t oldest_age;   /* commits since the oldest moment that anybody, in
+                            any process, still reads: its pages are kept */
+  int oldest_process;    /* who does; 0: nobody reads an older one */
+  uint64_t oldest_ms;    /* for how long; 0: not a snapshot of this process */
   unsigned handles;      /* open handles of this process on this file */
   uint64_t expired;      /* entries past their time, and not removed yet */
   uint64_t waiting;      /* of these, kept for a policy unknown here */

@@ -36,6 +36,7 @@ typedef struct lode_check_report {
   uint64_t pages;        /* that are in use */
   uint64_t bytes;        /* of them */
   uint64_t problems;
+  bool mendable;         /* `repair` can do something about all of them */
   uint64_t mended;       /* with `repair`: what was, */
   uint64_t dropped;      /* and entries that were lost in it */
 } lode_check_report;

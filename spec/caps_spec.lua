@@ -479,19 +479,6 @@ describe("on_expire of a capped dict", function ()
       assert.are.equal("5 7", keys_of(d))
     end)
 
-  it("keeps an entry by raising, which is logged", function ()
-    local logged = 0
-    local store = timed { log = function () logged = logged + 1 end }
-    local d = store:dict("d", {
-      max_entries = 3, evict = "fifo",
-      on_expire = function (key) if key % 2 == 1 then error "odd" end end,
-    })
-    for k = 1, 12 do d[k] = k end
-    assert.is_true(logged > 0)
-    for k = 1, 11, 2 do assert.are.equal(k, d[k]) end
-    assert.is_true(#d <= 3 + SLACK)
-  end)
-
   it("may write to the dict itself, which stays at its cap", function ()
     local store = timed()
     local d
@@ -511,35 +498,6 @@ end)
 
 describe("a function that says who goes first", function ()
   helper.watch()
-
-  it("undoes the write that it was asked for by raising", function ()
-    local store = timed()
-    local bad
-    local d = store:dict("d", { max_entries = 3, evict = function (e)
-      if e.key == bad then error("no rank", 0) end
-      return e.value
-    end })
-    for k = 1, 3 do d[k] = k end
-    bad = 4
-    local ok, e = pcall(function () d[4] = 4 end)
-    assert.is_false(ok)
-    assert.are.equal("no rank", e)
-    assert.are.equal("1 2 3", keys_of(d))
-    bad = nil
-    d[4] = 4
-    assert.are.equal("2 3 4", keys_of(d))
-  end)
-
-  it("has to give a number", function ()
-    local store = timed()
-    for _, answer in ipairs { "1", true, {}, 0 / 0 } do
-      local d = store:dict("d" .. type(answer),
-        { max_entries = 3, evict = function () return answer end })
-      says(fails("BAD_VALUE", function () d.a = 1 end),
-        "it has to give a number")
-      assert.are.equal(0, #d)
-    end
-  end)
 
   it("may give any number", function ()
     local store = timed()

@@ -425,7 +425,7 @@ describe("what on_expire writes", function ()
     local lines = 0
     store, clock = open { log = function (_, message)
       lines = lines + 1
-      d["line " .. lines] = message
+      if lines < 1000 then d["line " .. lines] = message end
     end }
     d = store:dict("d", {
       max_entries = 5, evict = "fifo", ttl = 10,

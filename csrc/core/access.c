@@ -32,11 +32,13 @@ typedef struct node node;
 typedef struct neighbours { node *before, *after; } neighbours;
 
 enum { OF_ALL, OF_OWN, LINES }; /* the lines that a note stands in */
+enum { ASIDE = OF_ALL }; /* or this one alone, when it was put aside */
 
 /* What an access touches is together: `note` and the key. */
 struct node {
   neighbours in[LINES];
   uint64_t hash;
+  access_txn txn; /* of a note put aside: who did it */
   access_note note;
   unsigned char key[]; /* whole, then stored where that is another */
 };
@@ -61,6 +63,7 @@ struct access_table {
   size_t size, count;    /* of the slots; of the notes, always fewer */
   uint64_t stamp;        /* the last that was given */
   line all;
+  line aside;            /* those put aside: in none of the above */
   collection *own;       /* ordered by number; none has an empty line */
   size_t own_count, own_room;
 };
@@ -295,14 +298,41 @@ static node *obtain (access_table *a, const place *p, lode_slice stored) {
   return n != NULL ? n : add(a, p, stored);
 }
 
-/* Takes a note out of the slots and lines, and frees it. */
-static void discard (access_table *a, node *n) {
+/*
+** Takes a note out of the slots and lines, and frees it, or puts it aside
+** for the transaction.
+*/
+static void discard (access_table *a, node *n, const access_txn *t) {
   slot_remove(a, n);
   line_remove(&a->all, n, OF_ALL);
   own_remove(a, n);
-  lode_free(n);
+  if (t == NULL)
+    lode_free(n);
+  else {
+    n->txn = *t;
+    line_add(&a->aside, n, ASIDE);
+  }
   a->count--;
   slots_trim(a);
+}
+
+/* Adds the accesses of `from` to those of `n`. */
+static void merge (node *n, const access_note *from) {
+  access_note *to = &n->note;
+  to->hits = to->hits > UINT32_MAX - from->hits ? UINT32_MAX
+                                                : to->hits + from->hits;
+  if (to->atime < from->atime)
+    to->atime = from->atime;
+  if (to->stamp < from->stamp)
+    to->stamp = from->stamp;
+}
+
+/* Puts a note back that was put aside. */
+static void restore (access_table *a, const node *n) {
+  place p = { n->note.number, n->hash, n->note.whole };
+  node *back = obtain(a, &p, n->note.stored);
+  if (back != NULL)
+    merge(back, &n->note);
 }
 
 /* }================================================================== */
@@ -332,14 +362,18 @@ access_table *access_new (void) {
   return NULL;
 }
 
-void access_free (access_table *a) {
-  node *n, *next;
-  if (a == NULL)
-    return;
-  for (n = a->all.first; n != NULL; n = next) {
-    next = n->in[OF_ALL].after;
+static void line_free (line *l, int which) {
+  for (node *n = l->first, *next; n != NULL; n = next) {
+    next = n->in[which].after;
     lode_free(n);
   }
+}
+
+void access_free (access_table *a) {
+  if (a == NULL)
+    return;
+  line_free(&a->all, OF_ALL);
+  line_free(&a->aside, ASIDE);
   pthread_mutex_destroy(&a->mutex);
   lode_free(a->own);
   lode_free(a->slots);
@@ -393,14 +427,19 @@ bool access_find (access_table *a, uint32_t number, lode_slice whole,
   return n != NULL;
 }
 
-void access_forget (access_table *a, uint32_t number, lode_slice whole) {
+void access_put_aside (access_table *a, const access_txn *t, uint32_t number,
+                       lode_slice whole) {
   place p = place_of(a, number, whole);
   node *n;
   lock(a);
   n = find(a, &p);
   if (n != NULL)
-    discard(a, n);
+    discard(a, n, t);
   unlock(a);
+}
+
+void access_forget (access_table *a, uint32_t number, lode_slice whole) {
+  access_put_aside(a, NULL, number, whole);
 }
 
 /* Copies a note; its key into `room`. NO_MEMORY leaves the copy. */
@@ -422,8 +461,9 @@ static lode_status copy_out (const access_note *from, lode_buffer *room,
   return LODE_OK;
 }
 
-lode_status access_take (access_table *a, uint32_t number, lode_buffer *room,
-                         access_note *note) {
+lode_status access_take_aside (access_table *a, const access_txn *t,
+                               uint32_t number, lode_buffer *room,
+                               access_note *note) {
   lode_status status = LODE_ABSENT;
   node *n;
   room->size = 0;
@@ -432,18 +472,58 @@ lode_status access_take (access_table *a, uint32_t number, lode_buffer *room,
   if (n != NULL) {
     status = copy_out(&n->note, room, note);
     if (status == LODE_OK)
-      discard(a, n);
+      discard(a, n, t);
   }
   unlock(a);
   return status;
 }
 
-void access_drop (access_table *a, uint32_t number) {
+lode_status access_take (access_table *a, uint32_t number, lode_buffer *room,
+                         access_note *note) {
+  return access_take_aside(a, NULL, number, room, note);
+}
+
+void access_drop_aside (access_table *a, const access_txn *t,
+                        uint32_t number) {
   node *n;
   lode_assert(number != 0);
   lock(a);
   while ((n = oldest(a, number)) != NULL)
-    discard(a, n);
+    discard(a, n, t);
+  unlock(a);
+}
+
+void access_drop (access_table *a, uint32_t number) {
+  access_drop_aside(a, NULL, number);
+}
+
+/* The first note that was put aside at this level, or one within. */
+static node *first_aside (const access_table *a, const access_txn *t) {
+  node *n, *first = NULL;
+  for (n = a->aside.last; n != NULL; n = n->in[ASIDE].before) {
+    if (n->txn.owner == t->owner && n->txn.depth < t->depth)
+      break; /* those before it are of levels around this one */
+    first = n;
+  }
+  return first;
+}
+
+void access_settle (access_table *a, const access_txn *t, bool committed) {
+  node *n, *next;
+  lock(a);
+  for (n = first_aside(a, t); n != NULL; n = next) {
+    next = n->in[ASIDE].after;
+    if (n->txn.owner != t->owner)
+      continue;
+    if (committed && t->depth > 1) {
+      n->txn.depth = t->depth - 1;
+      continue;
+    }
+    if (!committed)
+      restore(a, n);
+    line_remove(&a->aside, n, ASIDE);
+    lode_free(n);
+  }
   unlock(a);
 }
 

@@ -57,6 +57,27 @@ lode_status access_take (access_table *a, uint32_t number, lode_buffer *room,
 /* Drops all notes of a collection. */
 void access_drop (access_table *a, uint32_t number);
 
+/*
+** Of a transaction that may yet be rolled back: the same as access_forget,
+** access_take and access_drop, but the notes are put aside for `owner`, until
+** access_settle tells whether that level of it (1: the outermost), or one
+** around it, was committed. When it wasn't they are back, with what was
+** noted meanwhile; those that there is no memory for are lost.
+*/
+typedef struct access_txn {
+  const void *owner;
+  unsigned depth;
+} access_txn;
+
+void access_put_aside (access_table *a, const access_txn *t, uint32_t number,
+                       lode_slice whole);
+lode_status access_take_aside (access_table *a, const access_txn *t,
+                               uint32_t number, lode_buffer *room,
+                               access_note *note);
+void access_drop_aside (access_table *a, const access_txn *t,
+                        uint32_t number);
+void access_settle (access_table *a, const access_txn *t, bool committed);
+
 /* How many notes there are; of one collection. */
 size_t access_count (access_table *a);
 size_t access_count_of (access_table *a, uint32_t number);

@@ -34,7 +34,8 @@ lode_status behind_delete (lode_coll *c, const lode_key *key, bool *taken);
 
 /*
 ** Whether the queue has failed for want of room. Then what the handle
-** writes until behind_ahead_end goes ahead of the queue.
+** writes until behind_ahead_end goes ahead of the queue. It may call no
+** hook, whose writes would be undone by what is pending.
 */
 bool behind_ahead (lode_store *s);
 void behind_ahead_end (lode_store *s);

@@ -1,7 +1,7 @@
 /*
 ** catalog.c - see catalog.h.
 */
-#include "catalog_read.h"
+#include "catalog.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
-** catalog_read.c - see catalog_read.h.
+** catalog_read.c - what the records of the catalogue say. See catalog.h.
 */
-#include "catalog_read.h"
+#include "catalog.h"
 
 #include <string.h>
 

@@ -45,6 +45,16 @@ static void mark_lift (clock_state *c, uint16_t era) {
     ;
 }
 
+/*
+** The mark of the last era, or 0. That of an era which the open transaction
+** has begun is nobody else's business yet.
+*/
+static uint64_t last_mark (const clock_state *c, uint64_t mark) {
+  if (mark_era(mark) == c->eras.era)
+    return mark_time(mark);
+  return c->dirty && mark_era(mark) < c->eras.era ? c->own : 0;
+}
+
 /* Reads the eras as `t` sees them. */
 static lode_status load_eras (clock_state *c, kv_txn *t) {
   lode_status st;
@@ -74,6 +84,8 @@ lode_status clock_floor (clock_state *c, kv_txn *t, uint16_t era,
   mark = atomic_load(c->mark);
   if (mark_era(mark) >= era)
     floor = mark_time(mark);
+  if (floor < last_mark(c, mark))
+    floor = last_mark(c, mark);
   for (unsigned i = 0; i < c->eras.count; i++)
     if (c->eras.floors[i].era >= era && c->eras.floors[i].time > floor)
       floor = c->eras.floors[i].time;
@@ -115,23 +127,26 @@ void clock_passed (clock_state *c, uint64_t deadline) {
          !atomic_compare_exchange_weak(c->mark, &mark,
                                        mark_of(mark_era(mark), deadline)))
     ;
+  if (c->dirty && c->own < deadline)
+    c->own = deadline;
 }
 
-/* Ends the era: its mark becomes a floor. */
+/* Ends the era: its mark, a time, becomes a floor. */
 static lode_status next_era (clock_state *c, kv_txn *t, uint64_t mark,
                              uint64_t now) {
   catalog_eras *e = &c->eras;
   lode_status st;
   unsigned n = 0;
   for (unsigned i = 0; i < e->count; i++)
-    if (e->floors[i].time > now && e->floors[i].time > mark_time(mark))
+    if (e->floors[i].time > now && e->floors[i].time > mark)
       e->floors[n++] = e->floors[i];
   e->count = n;
   e->floors[n].era = e->era;
-  e->floors[n].time = mark_time(mark);
+  e->floors[n].time = mark;
   e->count++;
   e->era++;
   c->dirty = true;
+  c->own = 0;
   st = catalog_set_eras(t, e);
   c->known = st == LODE_OK;
   return st;
@@ -143,11 +158,11 @@ lode_status clock_era (clock_state *c, kv_txn *t, uint16_t *era,
   lode_status st = know_eras(c, t, 0);
   if (st != LODE_OK)
     return st;
-  mark = atomic_load(c->mark);
-  if (mark_era(mark) == c->eras.era && mark_time(mark) > *now && !c->late) {
-    if (mark_time(mark) - *now < CLOCK_STEP ||
-        c->eras.count == CATALOG_FLOORS || c->eras.era == UINT16_MAX)
-      *now = mark_time(mark); /* counting from there kills nothing early */
+  mark = last_mark(c, atomic_load(c->mark));
+  if (mark > *now && !c->late) {
+    if (mark - *now < CLOCK_STEP || c->eras.count == CATALOG_FLOORS ||
+        c->eras.era == UINT16_MAX)
+      *now = mark; /* counting from there kills nothing early */
     else
       st = next_era(c, t, mark, *now);
   }
@@ -158,10 +173,12 @@ lode_status clock_era (clock_state *c, kv_txn *t, uint16_t *era,
 void clock_settle (clock_state *c, bool outermost, bool committed) {
   if (!c->dirty)
     return;
-  if (outermost && committed && c->known)
-    mark_lift(c, c->eras.era);
   if (outermost)
     c->dirty = false;
+  if (outermost && committed && c->known) {
+    mark_lift(c, c->eras.era);
+    clock_passed(c, c->own);
+  }
   if (outermost || !committed)
     c->known = false; /* what is read next is the truth */
 }

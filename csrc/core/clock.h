@@ -39,7 +39,8 @@ typedef struct clock_state { /* of one handle on a store; zeroed at first */
                               later: one before the mark is no step back */
   catalog_eras eras;
   bool known;              /* `eras` was read, */
-  bool dirty;              /* and changed by the open transaction */
+  bool dirty;              /* and changed by the open transaction, whose */
+  uint64_t own;            /* era has a mark of its own until it commits */
 } clock_state;
 
 /* The time, in ms since the epoch. CALLBACK: the caller's clock failed. */

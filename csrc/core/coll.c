@@ -6,6 +6,7 @@
 #include "kept.h"
 #include "sweep.h"
 
+#define OPEN_TRIES 100 /* each fails only when it is dropped just then */
 
 /* {==================================================================
 ** Handles
@@ -60,6 +61,7 @@ void coll_detach (lode_coll *c) {
 }
 
 void colls_settle (lode_store *s, unsigned depth, bool committed) {
+  handle_notes_settle(s, depth, committed);
   for (lode_coll *c = s->colls; c != NULL; c = c->next) {
     if (!committed) {
       c->generation = 0; /* it may be another one's next time */
@@ -243,9 +245,10 @@ static lode_status settle_options (lode_coll *c, lode_store *s,
   return st == LODE_OK ? handle_written(s, own, renew(c, s, o)) : st;
 }
 
+/* ABSENT: it was dropped at this moment, or is not there and not to be made. */
 static lode_status open_or_make (lode_store *s, lode_slice name,
                                  lode_kind kind, const lode_coll_options *o,
-                                 lode_coll *c) {
+                                 bool may_make, lode_coll *c) {
   char db_name[CATALOG_DB_NAME_MAX];
   size_t size;
   bool own;
@@ -256,6 +259,8 @@ static lode_status open_or_make (lode_store *s, lode_slice name,
     st = open_indexes(c, s);
   if (st != LODE_ABSENT)
     goto found;
+  if (!may_make)
+    return st;
   if (s->readonly)
     return fail(&s->error, LODE_NOT_FOUND, "there is no %s %.*s, and the "
                 "store is open for reading only", kept_kind(kind),
@@ -328,10 +333,37 @@ static lode_status open_raw (lode_store *s, lode_slice name,
   return handle_written(s, own, st);
 }
 
+static lode_status coll_dropped (lode_store *s, lode_slice name) {
+  return fail(&s->error, LODE_NOT_FOUND, "%.*s was dropped while it was "
+              "opened", (int)name.size, (const char *)name.data);
+}
+
+/* A handle of it, which then is one of the store's. As open_or_make. */
+static lode_status coll_open (lode_store *s, lode_slice name, lode_kind kind,
+                              const lode_coll_options *options,
+                              bool may_make, lode_coll **coll) {
+  lode_coll *c = coll_new(s);
+  lode_status st;
+  if (c == NULL)
+    return LODE_NO_MEMORY;
+  c->store = s; /* rearming uses it before it is one of the store's */
+  if (options->hooks != NULL)
+    c->hooks = *options->hooks;
+  st = options->raw ? open_raw(s, name, options, c)
+                    : open_or_make(s, name, kind, options, may_make, c);
+  if (st != LODE_OK) {
+    coll_free(c);
+    return st;
+  }
+  coll_attach(c, s);
+  *coll = c;
+  return LODE_OK;
+}
+
 lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
                             const lode_coll_options *options,
                             lode_coll **coll) {
-  lode_coll *c;
+  int tries = OPEN_TRIES;
   lode_status st = check_name(s, name);
   if (st != LODE_OK)
     return st;
@@ -344,26 +376,22 @@ lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
     return fail(&s->error, LODE_INCOMPATIBLE, "%s was written by another "
                 "LMDB program: open its databases with raw = true, or make "
                 "a store of your own elsewhere", s->files.base);
-  c = coll_new(s);
-  if (c == NULL)
-    return LODE_NO_MEMORY;
-  c->store = s; /* rearming uses it before it is one of the store's */
-  if (options->hooks != NULL)
-    c->hooks = *options->hooks;
   colls_reap(s);
   if (s->write.depth == 0 && s->snapshots == 0) {
     handle_done(s);
     kv_db_reap(s->env);
   }
-  st = options->raw ? open_raw(s, name, options, c)
-                    : open_or_make(s, name, kind, options, c);
-  if (st != LODE_OK) {
-    coll_free(c);
-    return st;
-  }
-  coll_attach(c, s);
-  *coll = c;
-  return LODE_OK;
+  do
+    st = coll_open(s, name, kind, options, true, coll);
+  while (st == LODE_ABSENT && --tries > 0);
+  return st == LODE_ABSENT ? coll_dropped(s, name) : st;
+}
+
+lode_status coll_find (lode_store *s, lode_slice name, lode_kind kind,
+                       lode_coll **coll) {
+  static const lode_coll_options none = { .raw = false };
+  lode_status st = coll_open(s, name, kind, &none, false, coll);
+  return st == LODE_ABSENT ? coll_dropped(s, name) : st;
 }
 
 void colls_reap (lode_store *s) {

@@ -223,7 +223,7 @@ lode_status lode_len (lode_coll *c, uint64_t *n) {
 
 /* Ends it: what goes on the side of a write is done before its commit. */
 static lode_status end (lode_coll *c, bool own, lode_status st) {
-  if (own && st == LODE_OK)
+  if (own && st == LODE_OK && !c->store->ahead)
     st = sweep_inline(c->store, c);
   return handle_written(c->store, own, st);
 }
@@ -322,7 +322,7 @@ lode_status lode_delete (lode_coll *c, const lode_key *key) {
     st = behind_delete(c, key, &taken);
   if (st != LODE_OK || taken)
     return st;
-  if (lode_unlikely(behind_ahead(s))) {
+  if (lode_unlikely(c->hooks.removed == NULL && behind_ahead(s))) {
     st = behind_forget(c, key, delete_now(c, key));
     behind_ahead_end(s);
     return st;
@@ -339,8 +339,10 @@ static lode_status clear_all (lode_coll *c, kv_txn *t) {
     st = kv_db_clear(t, c->due);
   if (st == LODE_OK && c->order != 0)
     st = kv_db_clear(t, c->order);
-  if (c->track)
-    access_drop(c->store->shared->accesses, c->number);
+  if (c->track) {
+    const access_txn notes = handle_notes(c->store);
+    access_drop_aside(c->store->shared->accesses, &notes, c->number);
+  }
   return st;
 }
 

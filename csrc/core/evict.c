@@ -131,7 +131,7 @@ static lode_status second_chance (lode_coll *c, const life_item *item,
     st = life_change(c, item, &parts);
   if (st == LODE_OK && l->place.visited)
     st = order_mark(c, item->stored, parts.rank, false);
-  access_forget(a, c->number, item->whole);
+  coll_forget(c, item->whole);
   return st;
 }
 

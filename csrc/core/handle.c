@@ -245,7 +245,26 @@ lode_status handle_written (lode_store *s, bool own, lode_status st) {
   else
     kv_write_abort(&s->write);
   clock_settle(&s->clock, true, st == LODE_OK);
+  handle_notes_settle(s, 1, st == LODE_OK);
   return st;
+}
+
+access_txn handle_notes (lode_store *s) {
+  s->aside = true;
+  return (access_txn){ s, s->write.depth };
+}
+
+void handle_notes_settle (lode_store *s, unsigned depth, bool committed) {
+  const access_txn t = { s, depth };
+  if (!s->aside)
+    return;
+  access_settle(s->shared->accesses, &t, committed);
+  s->aside = depth > 1;
+}
+
+void coll_forget (lode_coll *c, lode_slice whole) {
+  const access_txn t = handle_notes(c->store);
+  access_put_aside(c->store->shared->accesses, &t, c->number, whole);
 }
 
 lode_status coll_write (lode_coll *c, bool *own) {

@@ -40,6 +40,7 @@ struct lode_store {
   bool behind;         /* its writes may wait in the queue, */
   bool pends;          /* which is at work for it (pending.h) */
   bool flushes;        /* it is pending.c's own */
+  bool aside;          /* it has put notes of accesses aside */
   bool ahead;          /* it writes before what is pending (behind.h) */
   bool autoflush;      /* walks and counts commit what is pending first */
   uint64_t seen;       /* the last pending write when it last read */
@@ -210,6 +211,15 @@ lode_status coll_take_life (lode_coll *c, lode_store *s,
 /* handle_write for a collection, which must stand. */
 lode_status coll_write (lode_coll *c, bool *own);
 
+/*
+** The transaction in which this handle puts notes of accesses aside, and
+** what becomes of them as a level of it ends: see access.h.
+*/
+access_txn handle_notes (lode_store *s);
+void handle_notes_settle (lode_store *s, unsigned depth, bool committed);
+/* Puts aside what was noted of an entry. */
+void coll_forget (lode_coll *c, lode_slice whole);
+
 /* Opens every database of the catalogue, so that a snapshot sees them. */
 lode_status handle_prepare (lode_store *s);
 
@@ -231,6 +241,12 @@ void handle_unclaim (lode_store *s, const unsigned char id[HASH_SIZE]);
 */
 void handle_unclaim_all (lode_store *s);
 
+/*
+** As lode_coll_open without options, of a collection that is there:
+** NOT_FOUND when it was dropped, which must not bring it back.
+*/
+lode_status coll_find (lode_store *s, lode_slice name, lode_kind kind,
+                       lode_coll **coll);
 /* Detaches a collection's handle from its store: it is closed. */
 void coll_detach (lode_coll *c);
 /* Frees those that were closed while a callback of the store was running. */

@@ -280,7 +280,7 @@ void kv_txn_free (kv_txn *t) {
   if (t->locked)
     kv_unlock(t);
   if (t->txn != NULL)
-    kv_read_end(t);
+    kv_unpin(t);
   if (t->idle != NULL)
     mdb_txn_abort(t->idle);
   t->idle = NULL;

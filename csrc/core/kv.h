@@ -51,6 +51,9 @@ typedef struct kv_txn {
   bool bumped;            /* pages freed last were made available */
   bool lenient;           /* puts may go past the quota, as deletes do */
   uint64_t committed;     /* the number of its last commit; 0: none yet */
+  /* of those that kv_pin has begun */
+  struct kv_txn *next_pin, **pin_link;
+  uint64_t since;
   unsigned depth;
   unsigned failed_depth;  /* which level can only be rolled back; 0: none */
   lode_status failed;     /* and why */
@@ -107,6 +110,11 @@ static inline uint64_t kv_last_commit (const kv_commits *c) {
   return a > b ? a : b;
 }
 
+/* A time in ms that never goes back; coarse, and cheap. */
+uint64_t kv_now (void);
+/* Frees the slots of readers that have died; looks now and then. */
+void kv_readers_clear (kv_env *env, uint64_t now);
+
 lode_status kv_flush (kv_env *env, lode_error *error);
 /* Writes a copy to the new file `path`, of which `dir` is the directory. */
 lode_status kv_backup (kv_env *env, const char *path, const char *dir,
@@ -115,6 +123,9 @@ lode_status kv_backup (kv_env *env, const char *path, const char *dir,
 typedef struct kv_figures {
   uint64_t file_size, map_size, max_size, page_size, pages, free_pages;
   unsigned readers, max_readers, handles;
+  uint64_t oldest_age; /* commits since the oldest moment that is read */
+  int oldest_process;  /* who reads it; 0: nobody reads an older one */
+  uint64_t oldest_ms;  /* since when; 0: not known */
 } kv_figures;
 
 /* With `t` open: of the last commit. */
@@ -147,6 +158,9 @@ void kv_txn_free (kv_txn *t);
 
 lode_status kv_read_begin (kv_txn *t);
 void kv_read_end (kv_txn *t);
+/* The same for a moment that is kept for long, which kv_measure tells. */
+lode_status kv_pin (kv_txn *t);
+void kv_unpin (kv_txn *t);
 /* The commit that the last read saw, also when it has ended; 0: no read. */
 uint64_t kv_read_number (const kv_txn *t);
 
@@ -253,10 +267,11 @@ typedef struct kv_open_db { /* a database that is open in this process */
 
 typedef struct kv_place { /* where the lock file stands; see kv_place.c */
   int dir;               /* its directory; -1: none is watched */
+  int byte;              /* the data file, for the lock that tells; or -1 */
   char *lock, *side;     /* names in there */
   dev_t device;
   ino_t lock_inode, side_inode;
-  _Atomic uint64_t looked; /* when it was looked at last, in ms */
+  _Atomic uint64_t looked; /* when it was looked at last: kv_now */
 } kv_place;
 
 struct kv_env {
@@ -277,6 +292,9 @@ struct kv_env {
   kv_txn *writing;       /* who has the writer lock */
   MDB_txn *orphan;       /* what a handle began that is gone; null: none */
   bool orphan_inside;    /* the gate */
+  pthread_mutex_t pins_mutex;
+  kv_txn *pins;          /* what kv_pin has begun */
+  _Atomic uint64_t cleared; /* when the readers were looked at: kv_now */
   bool nosync;           /* as the flag stands now */
   bool widened;          /* the map is past the quota, for deletes */
   uint64_t map_size, max_size, page_size;
@@ -336,6 +354,12 @@ void kv_bury (kv_env *env);
 ** only to be forgotten.
 */
 bool kv_disown (kv_txn *t);
+/*
+** Whether LMDB's writer lock is that of a living thread, which kv_disown has
+** left with it: then the environment can't be closed, as the thread would
+** come to the lock in memory that is gone. Who opens the file finds it.
+*/
+bool kv_is_held (kv_env *env);
 /* Takes over what kv_disown gave up in this thread. False: nothing. */
 bool kv_adopt (kv_env *env);
 
@@ -359,10 +383,15 @@ void kv_side_settle (kv_env *env);
 /* What LMDB has opened, and where: kv_place.c. 0, or an error's number. */
 int kv_place_find (kv_env *env, const files *f);
 void kv_place_free (kv_env *env);
-/* Whether another process has the file open with another lock file. */
-bool kv_place_is_shared (const kv_env *env);
+/*
+** BUSY when another process has the file open with another lock file, or
+** has lost its locks of this one. The first before LMDB opens the file, the
+** second when it has.
+*/
+lode_status kv_place_ask (const files *f, lode_error *error);
+lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error);
 /* IO when the lock file is not what it was; looks now and then. */
-lode_status kv_place_check (kv_env *env, lode_error *error);
+lode_status kv_place_check (kv_env *env, uint64_t now, lode_error *error);
 
 /* The writing half of kv_db_remove. */
 lode_status kv_write_remove (kv_txn *t, lode_slice name);

@@ -196,12 +196,13 @@ static int map_metas (kv_env *env) {
 static void env_free (kv_env *env) {
   if (env->metas != NULL)
     munmap((void *)env->metas, 2 * env->page_size);
+  kv_place_free(env); /* before its locks are given back */
   if (env->mdb != NULL)
     mdb_env_close(env->mdb);
-  kv_place_free(env);
   writer_destroy(&env->writer);
   gate_destroy(&env->gate);
   pthread_mutex_destroy(&env->burial);
+  pthread_mutex_destroy(&env->pins_mutex);
   pthread_cond_destroy(&env->dbs_changed);
   pthread_mutex_destroy(&env->dbs_mutex);
   for (unsigned i = 0; env->dbs != NULL && i < env->max_dbs; i++)
@@ -228,7 +229,7 @@ static bool env_init (kv_env *env, const char *name,
                       const lode_options *o) {
   size_t size = strlen(name) + 1;
   memset(env, 0, sizeof *env);
-  env->place.dir = -1;
+  env->place.dir = env->place.byte = -1;
   for (int i = 0; i < KV_FDS; i++)
     env->fds[i] = -1;
   env->max_size = o->max_size != 0 ? whole_pages(o->max_size) : 0;
@@ -244,6 +245,7 @@ static bool env_init (kv_env *env, const char *name,
   return writer_init(&env->writer, NULL, 0) && gate_init(&env->gate) &&
          pthread_mutex_init(&env->dbs_mutex, NULL) == 0 &&
          pthread_mutex_init(&env->burial, NULL) == 0 &&
+         pthread_mutex_init(&env->pins_mutex, NULL) == 0 &&
          gate_condition(&env->dbs_changed) && env->name != NULL &&
          env->dbs != NULL;
 }
@@ -340,9 +342,12 @@ static lode_status create (const files *f, const lode_options *o,
 static lode_status env_new (const files *f, const lode_options *o,
                             const kv_hooks *hooks, kv_env **out,
                             lode_error *error) {
-  kv_env *env = env_alloc(f->base, o);
-  lode_status st;
+  lode_status st = kv_place_ask(f, error);
+  kv_env *env;
   int rc;
+  if (st != LODE_OK)
+    return st;
+  env = env_alloc(f->base, o);
   if (env == NULL)
     return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
   rc = env_open(env, f, o);
@@ -350,13 +355,9 @@ static lode_status env_new (const files *f, const lode_options *o,
     st = kv_failure(error, rc, f->base);
     goto failed;
   }
-  if (kv_place_is_shared(env)) {
-    st = fail(error, LODE_BUSY, "%s: another process has this data file open "
-              "with another lock file, so neither would see the other: "
-              "%s was deleted or replaced, or the data file has a link in "
-              "another directory; close it there first", f->base, f->lock);
+  st = kv_place_tell(env, f, error);
+  if (st != LODE_OK)
     goto failed;
-  }
   st = kv_side_open(env, f, o, error);
   if (st == LODE_OK)
     st = kv_side_doubt(env, f, o, hooks, error);
@@ -483,7 +484,7 @@ void kv_release (kv_env *env) {
     return;
   pthread_mutex_lock(&registry_mutex);
   lode_assert(env->handles > 0);
-  if (--env->handles == 0) {
+  if (--env->handles == 0 && !kv_is_held(env)) {
     kv_env **at = &registry;
     while (*at != env)
       at = &(*at)->next;
@@ -586,74 +587,6 @@ lode_status kv_backup (kv_env *env, const char *path, const char *dir,
   close(fd);
   unlink(part);
   return rc == 0 ? LODE_OK : kv_failure(error, rc, path);
-}
-
-/* One line of mdb_reader_list: a slot's begins with its process. */
-static int count_reader (const char *line, void *count) {
-  line += strspn(line, " ");
-  if (*line >= '0' && *line <= '9')
-    ++*(unsigned *)count;
-  return 0;
-}
-
-/*
-** The tree of free pages, which LMDB shows to readers alone: so a writer
-** gets what was free at the last commit.
-*/
-static int count_free (const kv_txn *t, uint64_t *n) {
-  MDB_txn *txn = t->txn, *own = NULL;
-  MDB_cursor *c;
-  MDB_val k, v;
-  int rc = 0;
-  *n = 0;
-  if (t->depth > 0) {
-    rc = mdb_txn_begin(t->env->mdb, NULL, MDB_RDONLY, &own);
-    txn = own;
-  }
-  if (rc == 0)
-    rc = mdb_cursor_open(txn, 0, &c);
-  if (rc == 0) {
-    while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
-      size_t pages;
-      if (v.mv_size >= sizeof pages) {
-        memcpy(&pages, v.mv_data, sizeof pages);
-        *n += pages;
-      }
-    }
-    mdb_cursor_close(c);
-  }
-  if (own != NULL)
-    mdb_txn_abort(own);
-  return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-lode_status kv_measure (kv_txn *t, kv_figures *figures) {
-  kv_env *env = t->env;
-  mdb_filehandle_t fd;
-  MDB_envinfo info;
-  MDB_stat stat_main;
-  struct stat st;
-  int rc = mdb_env_get_fd(env->mdb, &fd);
-  if (rc == 0 && fstat(fd, &st) != 0)
-    rc = errno;
-  if (rc == 0)
-    rc = mdb_env_info(env->mdb, &info);
-  if (rc == 0)
-    rc = mdb_env_stat(env->mdb, &stat_main);
-  if (rc == 0)
-    rc = count_free(t, &figures->free_pages);
-  if (rc != 0)
-    return kv_failure(t->error, rc, env->name);
-  figures->file_size = (uint64_t)st.st_size;
-  figures->map_size = info.me_mapsize;
-  figures->max_size = env->max_size;
-  figures->page_size = stat_main.ms_psize;
-  figures->pages = info.me_last_pgno + 1;
-  figures->readers = 0; /* not me_numreaders, which never goes down */
-  mdb_reader_list(env->mdb, count_reader, &figures->readers);
-  figures->max_readers = info.me_maxreaders;
-  figures->handles = env->handles;
-  return LODE_OK;
 }
 
 /* }================================================================== */

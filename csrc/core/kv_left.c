@@ -42,6 +42,8 @@ void kv_leave (kv_env *env) {
   writer_leave(&env->writer);
   if (env->place.dir >= 0)
     close(env->place.dir);
+  if (env->place.byte >= 0)
+    close(env->place.byte);
   renew_locks(env);
   env->left = env->dead = true;
   env->next = left;
@@ -135,6 +137,19 @@ bool kv_disown (kv_txn *t) {
   }
   pthread_mutex_unlock(&env->burial);
   return mine;
+}
+
+bool kv_is_held (kv_env *env) {
+  bool held;
+  pthread_mutex_lock(&env->burial);
+  if (env->orphan != NULL && (writer_is_mine(&env->writer) ||
+                              writer_inherit(&env->writer))) {
+    bury_orphan(env);
+    writer_release(&env->writer);
+  }
+  held = env->orphan != NULL;
+  pthread_mutex_unlock(&env->burial);
+  return held;
 }
 
 bool kv_adopt (kv_env *env) {

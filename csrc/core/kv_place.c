@@ -8,7 +8,9 @@
 **
 ** So each process holds a shared lock on one byte of the data file, far past
 ** its end, which the lock file's number chooses, and does not open a file
-** of which another byte is locked. And a writer looks now and then whether
+** of which another byte is locked; nor one of which a byte is locked, but
+** the lock file is not: who has that open has lost its locks, as a process
+** does that closes any descriptor of the file. And a writer looks now and then whether
 ** its lock file still stands where it was, as other LMDB programs know
 ** nothing of that byte.
 */
@@ -75,6 +77,10 @@ static void find_descriptors (kv_env *env, int n, const struct stat *data,
 ** The byte that says the lock file
 ** =================================================================== */
 
+/* How long somebody else may be opening or closing the file. */
+#define TRIES 5
+static const struct timespec nap = { 0, 2000000 };
+
 #ifdef F_OFD_SETLK
 
 static off_t byte_of (const kv_place *p) {
@@ -83,32 +89,91 @@ static off_t byte_of (const kv_place *p) {
   return BYTES_FIRST + (off_t)(n >> 44);
 }
 
-/* Whether anybody else has locked one of `n` bytes. */
-static bool others_locked (int fd, off_t first, off_t n) {
+/*
+** Whether anybody else has locked one of `n` bytes (0: any byte), by `kind`
+** of locks. Where the file system has none, nobody has.
+*/
+static bool others_locked (int fd, int kind, off_t first, off_t n) {
   struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
                         .l_start = first, .l_len = n };
-  return n > 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 &&
-         lock.l_type != F_UNLCK;
+  return fcntl(fd, kind, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-/* Where the file system has no such locks, nobody is found. */
-bool kv_place_is_shared (const kv_env *env) {
-  off_t mine = byte_of(&env->place);
+/* Whether the byte of another lock file is locked. */
+static bool others_differ (const kv_place *p) {
+  off_t mine = byte_of(p), end = BYTES_FIRST + BYTES;
+  return (mine > BYTES_FIRST && others_locked(p->byte, F_OFD_GETLK,
+            BYTES_FIRST, mine - BYTES_FIRST)) ||
+         (mine + 1 < end && others_locked(p->byte, F_OFD_GETLK, mine + 1,
+                                          end - mine - 1));
+}
+
+static bool lock_byte (const kv_place *p) {
   struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET,
-                        .l_start = mine, .l_len = 1 };
-  mdb_filehandle_t fd;
-  if (env->place.lock == NULL || mdb_env_get_fd(env->mdb, &fd) != 0 ||
-      fcntl(fd, F_OFD_SETLK, &lock) != 0)
-    return false;
-  return others_locked(fd, BYTES_FIRST, mine - BYTES_FIRST) ||
-         others_locked(fd, mine + 1, BYTES_FIRST + BYTES - mine - 1);
+                        .l_start = byte_of(p), .l_len = 1 };
+  return fcntl(p->byte, F_OFD_SETLK, &lock) == 0;
+}
+
+static int open_to_read (const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  return fd < 0 ? fd : files_above_stdio(fd);
+}
+
+/* Whether somebody has the data file open, and nobody the lock file. */
+static bool locks_are_lost (const files *f) {
+  int data = open_to_read(f->data), lock = open_to_read(f->lock);
+  bool lost = data >= 0 && lock >= 0 &&
+              others_locked(data, F_OFD_GETLK, BYTES_FIRST, BYTES) &&
+              !others_locked(lock, F_GETLK, 0, 0);
+  if (data >= 0)
+    close(data);
+  if (lock >= 0) /* this process has no locks of it: it isn't open here */
+    close(lock);
+  return lost;
+}
+
+lode_status kv_place_ask (const files *f, lode_error *error) {
+  for (int i = 0; i < TRIES; i++) {
+    if (!locks_are_lost(f))
+      return LODE_OK;
+    nanosleep(&nap, NULL);
+  }
+  return fail(error, LODE_BUSY, "%s: a process that has it open has lost its "
+              "locks, as it has also opened and closed %s by itself; end "
+              "that process first", f->base, f->lock);
+}
+
+lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error) {
+  kv_place *p = &env->place;
+  if (p->lock == NULL)
+    return LODE_OK;
+  p->byte = open_to_read(f->data);
+  if (p->byte < 0)
+    return kv_failure(error, errno, f->data);
+  if (!lock_byte(p))
+    return LODE_OK;
+  for (int i = 0; i < TRIES; i++) {
+    if (!others_differ(p))
+      return LODE_OK;
+    nanosleep(&nap, NULL);
+  }
+  return fail(error, LODE_BUSY, "%s: another process has this data file open "
+              "with another lock file, so neither would see the other: %s "
+              "was deleted or replaced, or the data file has a link in "
+              "another directory; close it there first", f->base, f->lock);
 }
 
 #else
 
-bool kv_place_is_shared (const kv_env *env) {
+lode_status kv_place_ask (const files *f, lode_error *error) {
+  (void)f;
+  (void)error;
+  return LODE_OK;
+}
+
+lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error) {
   (void)env;
-  return false;
+  return kv_place_ask(f, error);
 }
 
 #endif
@@ -131,9 +196,11 @@ static char *last_part (const char *path) {
 }
 
 void kv_place_free (kv_env *env) {
-  if (env->place.dir >= 0 && !env->left)
+  if (env->place.dir >= 0)
     close(env->place.dir);
-  env->place.dir = -1;
+  if (env->place.byte >= 0)
+    close(env->place.byte);
+  env->place.dir = env->place.byte = -1;
   lode_free(env->place.lock);
   lode_free(env->place.side);
   env->place.lock = env->place.side = NULL;
@@ -163,16 +230,6 @@ int kv_place_find (kv_env *env, const files *f) {
   return p->dir < 0 ? errno : 0;
 }
 
-static uint64_t about_now (void) {
-  struct timespec t;
-#ifdef CLOCK_MONOTONIC_COARSE
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-#else
-  clock_gettime(CLOCK_MONOTONIC, &t);
-#endif
-  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Whether the file of this name in the directory is still the same. */
 static bool stands (const kv_place *p, const char *name, ino_t inode) {
   struct stat st;
@@ -180,9 +237,8 @@ static bool stands (const kv_place *p, const char *name, ino_t inode) {
          st.st_ino == inode;
 }
 
-lode_status kv_place_check (kv_env *env, lode_error *error) {
+lode_status kv_place_check (kv_env *env, uint64_t now, lode_error *error) {
   kv_place *p = &env->place;
-  uint64_t now = about_now();
   struct stat side;
   if (p->dir < 0 || now - atomic_load(&p->looked) < LOOK)
     return LODE_OK;

@@ -458,10 +458,12 @@ void kv_return (kv_txn *from, kv_txn *to) {
 /* Begins the outermost transaction; the writer lock is held. */
 static lode_status begin_outermost (kv_txn *t) {
   kv_env *env = t->env;
-  lode_status st = kv_place_check(env, t->error);
+  uint64_t now = kv_now();
+  lode_status st = kv_place_check(env, now, t->error);
   int rc = 0;
   if (st != LODE_OK)
     return st;
+  kv_readers_clear(env, now);
   if (env->widened) { /* back to the quota before anything is added */
     st = kv_map_change(env, env->max_size, t->error);
     if (st != LODE_OK)

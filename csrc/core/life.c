@@ -24,8 +24,8 @@ void life_describe (lode_coll *c, lode_slice whole, lode_value value,
   e->hits = parts->hits;
   e->expires = parts->flags & RECORD_LIFE ? parts->deadline : LODE_NEVER;
   e->size = whole.size + value.data.size;
-  if (c->track && access_find(c->store->shared->accesses, c->number, whole,
-                              &note)) {
+  if (c->track && !parts->noted &&
+      access_find(c->store->shared->accesses, c->number, whole, &note)) {
     e->hits += note.hits;
     if (note.atime > e->atime)
       e->atime = note.atime;
@@ -292,7 +292,7 @@ lode_status life_remove (lode_coll *c, const life_item *item) {
   if (st == LODE_OK)
     st = indexes_changed(c, item->stored, &item->parts, NULL, -bytes);
   if (st == LODE_OK && c->track)
-    access_forget(c->store->shared->accesses, c->number, item->whole);
+    coll_forget(c, item->whole);
   return st;
 }
 
@@ -465,17 +465,19 @@ static void set_times (lode_coll *c, const life_item *item, uint64_t now,
   parts->hits = item->parts.hits;
 }
 
-/* What was noted of an entry that is being written becomes its own. */
-static void take_note (lode_coll *c, const life_item *item,
-                       record_parts *parts) {
-  access_table *a = c->store->shared->accesses;
+/*
+** The reads noted of an entry that is being written become its own; their
+** times don't: the write was the last access, even by a clock set back.
+*/
+static void count_note (lode_coll *c, const life_item *item,
+                        record_parts *parts) {
   access_note note;
   if (!c->track || (c->kept.evict == LODE_EVICT_SIEVE &&
                     !(parts->flags & RECORD_TIMES)))
     return;
-  if (access_find(a, c->number, item->whole, &note))
+  parts->noted = true;
+  if (access_find(c->store->shared->accesses, c->number, item->whole, &note))
     parts->hits += note.hits;
-  access_forget(a, c->number, item->whole);
 }
 
 /* The rank of an entry that is being written. */
@@ -536,6 +538,7 @@ static lode_status put_over (lode_coll *c, const life_item *item,
   lode_status st = LODE_OK;
   memset(&parts, 0, sizeof parts);
   set_times(c, item, now, &parts);
+  count_note(c, item, &parts);
   st = life_deadline(c, item, value, ttl, now, &parts);
   if (st == LODE_OK && coll_is_capped(c) && !hides)
     st = set_rank(c, item, value, now, &parts);
@@ -549,7 +552,8 @@ static lode_status put_over (lode_coll *c, const life_item *item,
     parts.flags |= RECORD_HIDDEN;
     parts.flags &= ~(unsigned)RECORD_ASKS;
   }
-  take_note(c, item, &parts);
+  if (parts.noted)
+    coll_forget(c, item->whole);
   st = replace(c, item, value, &parts);
   if (st == LODE_OK && c->kept.evict == LODE_EVICT_SIEVE && item->alive &&
       (parts.flags & RECORD_TIMES) && (parts.flags & RECORD_RANK))
@@ -581,8 +585,8 @@ lode_status life_put (lode_coll *c, lode_slice stored, lode_slice whole,
   }
   if (st == LODE_OK)
     st = clock_now(&c->store->clock, &now);
-  if (st == LODE_OK && item.there && !item.alive && c->track)
-    access_forget(c->store->shared->accesses, c->number, whole);
+  if (st == LODE_OK && !item.alive && c->track) /* of an earlier life */
+    coll_forget(c, whole);
   return st == LODE_OK ? put_over(c, &item, value, ttl, now, fetched) : st;
 }
 

@@ -53,12 +53,10 @@ static lode_status next_collection (lode_store *s, lode_buffer *name,
 static lode_status visit (lode_store *s, lode_slice name, uint32_t number,
                           lode_kind kind, lode_buffer *opened,
                           maintain_visit *each, void *data) {
-  lode_coll_options options;
   lode_coll *c = open_handle(s, number);
   lode_status st = LODE_OK;
   if (c == NULL) {
-    memset(&options, 0, sizeof options);
-    st = lode_coll_open(s, name, kind, &options, &c);
+    st = coll_find(s, name, kind, &c);
     if (st == LODE_OK && lode_buffer_add(opened, &c, sizeof c) != LODE_OK) {
       lode_coll_close(c);
       st = handle_no_memory(s);
@@ -172,7 +170,11 @@ static lode_status keep_up (lode_coll *c, void *data) {
     u->more |= due;
     return LODE_OK;
   }
+  /* A sweep makes room, for writes that wait for it; a hook may not write
+     before they are done. */
+  s->ahead = c->hooks.removed == NULL && queue_lacks_room(s->shared->queue);
   st = coll_write(c, &own);
+  s->ahead = false;
   if (st != LODE_OK)
     return st;
   if (due) /* before accesses are kept: those of the dead are told */
@@ -219,18 +221,21 @@ static lode_status each_once (lode_store *s, upkeep *u, lode_slice began,
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
-/* What has died may go before what is pending, as it decides nothing. */
 static lode_status round_of (lode_store *s, upkeep *u) {
   lode_buffer began = { NULL, 0, 0 }, name = { NULL, 0, 0 };
   lode_status st = buffer_set(&began, s->next.data, s->next.size);
   u->worked = u->more = false;
-  s->ahead = true;
   if (st == LODE_OK)
     st = each_once(s, u, slice_of_buffer(&began), &name);
-  s->ahead = false;
   lode_buffer_free(&began);
   lode_buffer_free(&name);
   return st == LODE_NO_MEMORY ? handle_no_memory(s) : st;
+}
+
+/* Without a bound all is looked at, also what was passed over before. */
+static void begin_anew (lode_store *s) {
+  for (lode_coll *c = s->colls; c != NULL; c = c->next)
+    c->sweep.size = 0;
 }
 
 lode_status lode_maintain (lode_store *s, const lode_budget *budget,
@@ -248,6 +253,8 @@ lode_status lode_maintain (lode_store *s, const lode_budget *budget,
   u.budget = budget;
   if (budget->ms != 0)
     u.until = monotonic_ms() + budget->ms;
+  if (budget->ms == 0 && budget->entries == 0)
+    begin_anew(s);
   do
     st = round_of(s, &u);
   while (st == LODE_OK && u.worked && !is_spent(&u));
@@ -329,6 +336,7 @@ static void *run (void *data) {
   while (rest(k)) {
     uint64_t removed;
     bool more = true;
+    kv_readers_clear(k->env, kv_now());
     while (more && !told_to_stop(k))
       if (lode_maintain(k->store, &budget, &removed, &more) != LODE_OK)
         more = false; /* another writer is at it: later */

@@ -443,9 +443,9 @@ static lode_status mend_collections (mend *m) {
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
-/* Checks what is committed now; `mild`: whether all can be mended. */
+/* Checks what is committed now. */
 static lode_status check_now (lode_store *s, const lode_check_options *o,
-                              lode_check_report *report, bool *mild) {
+                              lode_check_report *report) {
   verify *v;
   kv_txn *t;
   lode_status st = handle_here(s);
@@ -458,8 +458,6 @@ static lode_status check_now (lode_store *s, const lode_check_options *o,
     kv_txn_init(t, s->env, &s->error);
     st = verify_run(v, verify_pin(v, t), report);
     kv_txn_free(t);
-    *mild = v->own && v->store &&
-            v->f.problems == v->mild + v->f.leaked;
   }
   else
     handle_no_memory(s);
@@ -487,10 +485,10 @@ lode_status lode_check (lode_store *s, const lode_check_options *o,
                         lode_check_report *report) {
   lode_check_options quiet = { .repair = o != NULL && o->repair };
   lode_check_report r = { .ok = false };
-  bool mild = false, own;
+  bool own;
   lode_status st;
   if (!quiet.repair)
-    return check_now(s, o, report, &mild);
+    return check_now(s, o, report);
   if (s->write.depth > 0)
     return fail(&s->error, LODE_REENTRY, "%s: a repair has a transaction of "
                 "its own; call it outside of yours", s->files.base);
@@ -498,13 +496,13 @@ lode_status lode_check (lode_store *s, const lode_check_options *o,
     return handle_write(s, &own); /* which refuses */
   quiet.progress = o->progress;
   quiet.data = o->data;
-  st = check_now(s, &quiet, &r, &mild);
+  st = check_now(s, &quiet, &r);
   if (st == LODE_OK && !r.ok) {
     lode_check_report done = { .ok = false };
-    if (mild)
+    if (r.mendable)
       st = mend_all(s, o, &done);
     if (st == LODE_OK)
-      st = check_now(s, o, &r, &mild);
+      st = check_now(s, o, &r);
     r.mended = done.mended;
     r.dropped = done.dropped;
   }

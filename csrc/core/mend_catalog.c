@@ -9,7 +9,7 @@
 
 #include <time.h>
 
-#include "catalog_read.h"
+#include "catalog.h"
 
 /* Of kv_cursor_seek: the first of all. */
 #define ANY slice_of("\0", 1)

@@ -39,7 +39,6 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 /* Opens the collection of this number. NOT_FOUND when it was dropped. */
 static lode_status open_coll (lode_store *s, uint32_t number,
                               lode_coll **c) {
-  static const lode_coll_options none = { .raw = false };
   lode_buffer name = { NULL, 0, 0 };
   lode_kind kind = LODE_DICT;
   catalog_entry e;
@@ -55,7 +54,7 @@ static lode_status open_coll (lode_store *s, uint32_t number,
   }
   handle_done(s);
   if (st == LODE_OK)
-    st = lode_coll_open(s, slice_of_buffer(&name), kind, &none, c);
+    st = coll_find(s, slice_of_buffer(&name), kind, c);
   lode_buffer_free(&name);
   if (st == LODE_ABSENT)
     return fail(&s->error, LODE_NOT_FOUND, "their collection was dropped");

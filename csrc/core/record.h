@@ -57,6 +57,7 @@ typedef struct record_parts { /* what may stand before the payload */
   uint32_t hits;
   uint64_t rank;
   uint32_t stale, cost;
+  bool noted;           /* not kept: what was noted of hits is among these */
 } record_parts;
 
 typedef struct record { /* an opened one: its bytes are somebody else's */

@@ -13,7 +13,7 @@
 #ifndef LODE_SALVAGE_H
 #define LODE_SALVAGE_H
 
-#include "catalog_read.h"
+#include "catalog.h"
 #include "life.h"
 #include "pages.h"
 

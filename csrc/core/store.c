@@ -288,6 +288,9 @@ lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
   stats->version = kv_last_commit(&s->commits);
   stats->readers = figures.readers;
   stats->max_readers = figures.max_readers;
+  stats->oldest_age = figures.oldest_age;
+  stats->oldest_process = figures.oldest_process;
+  stats->oldest_ms = figures.oldest_ms;
   stats->handles = figures.handles - queue_served(s->shared->queue);
   stats->accesses = access_count(s->shared->accesses);
   stats->swept = s->swept;
@@ -369,7 +372,7 @@ lode_status lode_snapshot (lode_store *s) {
     if (st == LODE_OK)
       st = handle_prepare(s);
     if (st == LODE_OK)
-      st = kv_read_begin(&s->read);
+      st = kv_pin(&s->read);
   }
   if (st == LODE_OK)
     s->snapshots++;
@@ -379,7 +382,7 @@ lode_status lode_snapshot (lode_store *s) {
 void lode_snapshot_end (lode_store *s) {
   lode_assert(s->snapshots > 0);
   if (--s->snapshots == 0 && s->write.depth == 0)
-    kv_read_end(&s->read);
+    kv_unpin(&s->read);
 }
 
 lode_status lode_lock (lode_store *s) {

@@ -32,7 +32,7 @@ static void merge_note (lode_coll *c, const life_item *item,
   parts->hits += note.hits;
   if (note.atime > parts->atime)
     parts->atime = note.atime;
-  access_forget(a, c->number, item->whole);
+  coll_forget(c, item->whole);
 }
 
 /* Gives the record a new deadline (LODE_NEVER: none), and its call. */
@@ -292,6 +292,7 @@ static lode_status find_noted (lode_coll *c, const access_note *note,
 
 lode_status sweep_keep (lode_coll *c, uint64_t most) {
   access_table *a = c->store->shared->accesses;
+  const access_txn notes = handle_notes(c->store);
   lode_buffer room = { NULL, 0, 0 };
   access_note note;
   life_item item;
@@ -300,7 +301,7 @@ lode_status sweep_keep (lode_coll *c, uint64_t most) {
   if (!c->track)
     return LODE_OK;
   for (uint64_t n = 0; st == LODE_OK && n < most; n++) {
-    st = access_take(a, c->number, &room, &note);
+    st = access_take_aside(a, &notes, c->number, &room, &note);
     if (st != LODE_OK)
       break;
     st = find_noted(c, &note, &item, &keep);

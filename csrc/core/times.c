@@ -96,12 +96,25 @@ static lode_status touch (lode_coll *c, const life_item *item,
                      item->whole, now);
   else if (parts.flags & RECORD_TIMES) {
     parts.hits++;
-    parts.atime = now;
+    if (parts.atime < now)
+      parts.atime = now;
   }
   if (!lives && (c->track || !(parts.flags & RECORD_TIMES)))
     return LODE_OK;
   return lives ? give_deadline(c, item, LODE_TTL_OWN, now, &parts)
                : life_change(c, item, &parts);
+}
+
+/* Adds what was noted of an entry to its times. */
+static void add_note (lode_coll *c, const lode_key *key,
+                      record_parts *parts) {
+  access_note note;
+  if (!c->track || !(parts->flags & RECORD_TIMES) ||
+      !access_find(c->store->shared->accesses, c->number, key->whole, &note))
+    return;
+  parts->hits += note.hits;
+  if (parts->atime < note.atime)
+    parts->atime = note.atime;
 }
 
 lode_status lode_copy (lode_coll *from, lode_coll *to, const lode_key *key) {
@@ -116,6 +129,7 @@ lode_status lode_copy (lode_coll *from, lode_coll *to, const lode_key *key) {
   st = find_live(from, key, &item, &now);
   if (st == LODE_OK) {
     parts = item.parts;
+    add_note(from, key, &parts);
     parts.call = parts.deadline;
     item.there = item.alive = false; /* in `to` */
     st = life_change(to, &item, &parts);

@@ -375,16 +375,19 @@ lode_status verify_run (verify *v, lode_status st,
     st = LODE_OK;
   if (st == LODE_NO_MEMORY)
     return verify_no_memory(v);
+  if (st == LODE_OK && v->f.progress != NULL &&
+      !v->f.progress(v->f.data, total, total))
+    st = LODE_CALLBACK;
   if (st == LODE_CALLBACK)
     return fail(v->error, st, "the check was stopped");
   if (st != LODE_OK)
     return st;
-  if (v->f.progress != NULL)
-    v->f.progress(v->f.data, total, total);
   v->report.pages = v->f.used_pages;
   v->report.bytes = v->f.used_pages * v->f.page_size;
   v->report.problems = v->f.problems;
   v->report.ok = v->f.problems == 0;
+  v->report.mendable = v->own && v->store && v->mild > 0 &&
+                       v->f.problems == v->mild + v->f.leaked;
   *report = v->report;
   return LODE_OK;
 }

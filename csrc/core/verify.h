@@ -28,7 +28,7 @@ lode_status verify_open (struct kv_txn *t);
 
 #ifdef VERIFY_ROOM
 
-#include "catalog_read.h"
+#include "catalog.h"
 #include "handle.h"
 #include "pages.h"
 

@@ -333,7 +333,7 @@ lode_status walk_pin (lode_walk *w) {
   if (w->pin == NULL)
     return no_memory(s);
   kv_txn_init(w->pin, s->env, &s->error);
-  st = kv_read_begin(w->pin);
+  st = kv_pin(w->pin);
   if (st != LODE_OK)
     pin_end(w);
   return st;

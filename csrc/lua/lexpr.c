@@ -412,7 +412,7 @@ static void save (lua_State *L, int from, int to, bool replace) {
 /* The body of set.save, in a transaction: expr, store, name. */
 static int save_body (lua_State *L) {
   lcoll *leaf = lexpr_push_leaf(L, 1); /* slot 4 */
-  lstore_open_like(L, 2, 3, 4, leaf);  /* slot 5 */
+  lstore_open_like(L, 2, 3, 4, leaf, false); /* slot 5 */
   save(L, 1, 5, true);
   return 1;
 }

@@ -361,7 +361,8 @@ static int copy_body (lua_State *L) {
   lode_status status;
   begin_load(L, l, source);
   if (!lstore_has(L, STORE, NAME)) {
-    target = lstore_open_like(L, STORE, NAME, SOURCE, source);
+    target = lstore_open_like(L, STORE, NAME, SOURCE, source,
+                              true);
     status = lode_len(target->coll, &n);
     if (status != LODE_OK) return lhandle_fail(L, TARGET, 0, status, NULL);
   }

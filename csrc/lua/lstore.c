@@ -141,6 +141,19 @@ static void open_as (lua_State *L, int self, lode_kind kind,
   loptions_resolve(L, self);
 }
 
+/* Leaves out what says how long entries live, and how many may. */
+static void forget_time (lode_coll_options *options) {
+  lode_coll_options plain;
+  memset(&plain, 0, sizeof(plain));
+  plain.key = options->key;
+  plain.value = options->value;
+  plain.serializer = options->serializer;
+  plain.key_serializer = options->key_serializer;
+  plain.custom_hash = options->custom_hash;
+  plain.raw = options->raw;
+  *options = plain;
+}
+
 /*
 ** [-0, +0, v] Opens the handle at `self`. `rearm` asks a policy about every
 ** entry, which takes the serializers that the collection was made with: so
@@ -150,13 +163,8 @@ static void open_coll (lua_State *L, int self, lode_kind kind,
                        lode_slice name, lode_coll_options *options) {
   lode_hooks hooks;
   if (options->rearm) {
-    lode_coll_options plain;
-    memset(&plain, 0, sizeof(plain));
-    plain.key = options->key;
-    plain.value = options->value;
-    plain.serializer = options->serializer;
-    plain.key_serializer = options->key_serializer;
-    plain.custom_hash = options->custom_hash;
+    lode_coll_options plain = *options;
+    forget_time(&plain);
     open_as(L, self, kind, name, &plain);
   }
   options->hooks = lhooks_coll(L, self, &hooks) ? &hooks : NULL;
@@ -191,17 +199,19 @@ static int store_set (lua_State *L) {
 }
 
 lcoll *lstore_open_like (lua_State *L, int store, int name, int model,
-                         const lcoll *like) {
+                         const lcoll *like, bool timed) {
   lode_kind kind = lhandle_of_kind(like, LKIND_DICT) ? LODE_DICT : LODE_SET;
   lcoll *c = push_coll(L, store, name, kind);
   lode_coll_options options = *lode_coll_kept(like->coll);
   int self = lua_gettop(L);
-  for (int slot = COLL_HASH; slot <= COLL_EVICT; slot++) {
+  int last = timed ? COLL_EVICT : COLL_KEY_DECODE;
+  if (!timed) forget_time(&options);
+  for (int slot = COLL_HASH; slot <= last; slot++) {
     lhandle_slot(L, model, slot);
     lhandle_set_slot(L, self, slot);
   }
   c->cache = like->cache;
-  if (!lhooks_is_policy(L, self, options.policy)) {
+  if (timed && !lhooks_is_policy(L, self, options.policy)) {
     lua_pushnil(L); /* another process has given the model another one */
     lhandle_set_slot(L, self, COLL_EXPIRE);
   }
@@ -380,6 +390,19 @@ static int store_backup (lua_State *L) {
   return 0;
 }
 
+/* [-0, +0, m] Sets `oldest_reader` of the table on the top, if any. */
+static void push_oldest (lua_State *L, const lode_stats *stats) {
+  if (stats->oldest_process == 0) return;
+  lua_createtable(L, 0, 3);
+  lhandle_set_number(L, "commits", stats->oldest_age);
+  lhandle_set_number(L, "pid", (uint64_t)stats->oldest_process);
+  if (stats->oldest_ms != 0) {
+    lua_pushnumber(L, (lua_Number)stats->oldest_ms / 1000);
+    lua_setfield(L, -2, "seconds");
+  }
+  lua_setfield(L, -2, "oldest_reader");
+}
+
 /* [-1, +1, v] store:stats() -> table */
 static int store_stats (lua_State *L) {
   lstore *s = lhandle_store(L, 1);
@@ -387,6 +410,7 @@ static int store_stats (lua_State *L) {
   lode_status status = lode_store_stats(s->store, &stats);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
   lua_createtable(L, 0, 20);
+  push_oldest(L, &stats);
   lhandle_set_number(L, "file_size", stats.file_size);
   lhandle_set_number(L, "used_size", stats.used_size);
   lhandle_set_number(L, "free_size", stats.free_size);

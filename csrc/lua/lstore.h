@@ -20,10 +20,11 @@ lode_slice lstore_check_name (lua_State *L, int i);
 
 /*
 ** [-0, +1, v] Opens, or makes when absent, the collection named at `name`
-** in the store at `store`, with the options of the one at `model`.
+** in the store at `store`, with the options of the one at `model`; those of
+** time only where `timed`, else one that is there keeps its own.
 */
 lcoll *lstore_open_like (lua_State *L, int store, int name, int model,
-                         const lcoll *like);
+                         const lcoll *like, bool timed);
 
 /* [-0, +0, v] Whether the store has a collection of the name at `name`. */
 bool lstore_has (lua_State *L, int store, int name);

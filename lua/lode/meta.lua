@@ -56,8 +56,14 @@ local core = {}
 ---@field collections integer? most named collections; default 256
 ---@field readers integer? reader slots; default 1024
 ---@field lock_timeout number? seconds to wait for a writer; default 10
----@field durability "commit"|"os"? "commit" (the default): on disk when a
---- write returns; "os": with the operating system
+---@field durability "commit"|"behind"|"os"? "commit" (the default): on disk
+--- when a write returns; "behind": in memory, a thread commits batches in
+--- order; "os": with the operating system
+---@field flush_ops integer? with "behind": writes that may wait; default 1000
+---@field flush_bytes integer? bytes of their keys and values; default 8 MiB
+---@field flush_ms integer? age of the oldest, but for the commit; default 50
+---@field autoflush_on_read boolean? with "behind": walks, counts and # commit
+--- what is pending first; default true
 ---@field checksum boolean? compare checksums at reads; default true
 ---@field allow_unsafe_fs boolean? open on a network file system
 ---@field name string? for messages; default the path
@@ -167,13 +173,20 @@ function store:transaction (fn, ...) end
 ---@return any ... fn's results
 function store:snapshot (fn, ...) end
 
----Returns when all that this process wrote is on disk.
+---Returns when all that this process wrote is on disk. Raises what the last
+---batch of writes behind fails with, having tried it again; NOT_FOUND, once,
+---after writes were lost with their collection.
 function store:flush () end
 
 ---Writes a copy of the last commit to `path`, where nothing may be yet.
 ---@param path string
 ---@param options { compact: boolean? }? compact: without free pages
 function store:backup (path, options) end
+
+---@class lode.oldest_reader
+---@field commits integer made since the moment that it reads
+---@field pid integer
+---@field seconds number? for how long, where it is a snapshot of this process
 
 ---@class lode.store_stats
 ---@field file_size integer bytes of the data file
@@ -186,6 +199,8 @@ function store:backup (path, options) end
 ---@field version integer
 ---@field readers integer reader slots in use, of all processes
 ---@field max_readers integer
+---@field oldest_reader lode.oldest_reader? who reads an older moment than the
+--- last commit, in any process: the file grows for as long as that stays
 ---@field handles integer open handles of this process on this file
 ---@field expired integer entries past their time that are not removed yet
 ---@field waiting integer of these, kept for a policy or an on_expire that
@@ -193,6 +208,10 @@ function store:backup (path, options) end
 ---@field accesses integer reads noted by this process, not written yet
 ---@field swept integer entries that this handle has removed
 ---@field last_sweep number? when it last did
+---@field pending integer writes behind, of this process, not on disk yet
+---@field pending_bytes integer bytes of their keys and values
+---@field last_flush number? when a batch of them was committed last
+---@field failed lode.code? of the last batch, when that failed
 
 ---@return lode.store_stats
 function store:stats () end
@@ -206,7 +225,7 @@ function store:path () end
 function store:version () end
 
 ---Closes the store and all that belongs to it. Once more is fine. Raises
----what the last sync failed with.
+---what the last sync, or the last batch of writes behind, failed with.
 function store:close () end
 
 -- }==================================================================

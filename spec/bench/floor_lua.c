@@ -14,6 +14,7 @@
 #include <lua.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "entries.h"
 
@@ -25,6 +26,14 @@
 
 static int floor_clock (lua_State *L) { /* [-0, +1, -] */
   lua_pushnumber(L, entry_clock());
+  return 1;
+}
+
+/* wall(): seconds by the clock on the wall, for what waits for a disk */
+static int floor_wall (lua_State *L) { /* [-0, +1, -] */
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
   return 1;
 }
 
@@ -204,6 +213,7 @@ static int floor_open (lua_State *L) { /* [-0, +1, v] */
 
 static const luaL_Reg functions[] = {
   {"clock", floor_clock},
+  {"wall", floor_wall},
   {"key", floor_key},
   {"ascending", floor_ascending},
   {"value", floor_value},

@@ -6,7 +6,8 @@
 -- nanoseconds per operation (the job "memory" prints KiB). Without OPS it
 -- warms up and goes on for 0.3 s at least; with OPS it does just so many
 -- operations, for counting instructions; a load is done once. The jobs
--- named floor_* don't use lode: see floor_lua.c.
+-- named floor_* don't use lode: see floor_lua.c. The jobs put_commit and
+-- put_behind wait for a disk: theirs is the time of the clock on the wall.
 
 local vm = jit and "luajit" or "lua" .. _VERSION:match "%d%.%d"
 package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
@@ -219,6 +220,17 @@ local function open_memory()
   return { next = next_entry, memory = memory }
 end
 
+local function open_durable(durability)
+  return function ()
+    local lode = require "lode"
+    local store = lode.open(path, { durability = durability })
+    return { store = store, d = store:dict "d", keys = make_keys(visited) }
+  end
+end
+
+-- All that was put must be on disk before the clock is stopped.
+local function flush(on) on.store:flush() end
+
 local jobs = {
   load = { open = open(loaded), step = load_step, once = true },
   load_ascending = {
@@ -234,6 +246,14 @@ local jobs = {
   has_present = { open = open(visited), step = has_step, warm = walk_step },
   walk = { open = open(), step = walk_step, warm = walk_step },
   put = { open = open(visited), step = put_step, warm = walk_step },
+  put_commit = {
+    open = open_durable "commit", step = put_step, clock = floor.wall,
+    finish = flush,
+  },
+  put_behind = {
+    open = open_durable "behind", step = put_step, clock = floor.wall,
+    finish = flush,
+  },
   batch = { open = open(visited), step = batch_step, warm = walk_step },
   append = {
     open = open(floor.ascending), prepare = remove_store, step = append_step,
@@ -261,13 +281,18 @@ if job.print then
 else
   if not ops and job.warm then job.warm(on) end
   collectgarbage()
-  local done, spent = 0, 0
+  local done, spent, clock = 0, 0, job.clock or floor.clock
   repeat
     if job.prepare then job.prepare(on) end
-    local start = floor.clock()
+    local start = clock()
     done = done + job.step(on, done % distinct)
-    spent = spent + (floor.clock() - start)
+    spent = spent + (clock() - start)
   until job.once or ops and done >= ops or not ops and spent >= LONG_ENOUGH
+  if job.finish then
+    local start = clock()
+    job.finish(on)
+    spent = spent + (clock() - start)
+  end
   print(string.format("%.3f", spent * 1e9 / done))
 end
 if on.store then on.store:close() end

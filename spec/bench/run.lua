@@ -6,7 +6,9 @@
 --
 -- Each side is a process of its own (raw.c, lode_side.lua); the two take
 -- turns, round by round, and what counts is the median of the rounds'
--- ratios. Times are processor times, system calls included, on tmpfs.
+-- ratios. Times are processor times, system calls included, on tmpfs; but
+-- for the row of durabilities, which is about the time that a disk takes:
+-- its stores are in LODE_BENCH_DISK, or beside this checkout.
 -- Instructions are callgrind's: the difference of two runs with different
 -- numbers of operations, so that only the loop is counted.
 
@@ -14,6 +16,7 @@ local quick = os.getenv "LODE_BENCH" == "quick"
 local rounds = quick and 1 or tonumber(os.getenv "LODE_BENCH_ROUNDS" or 5)
 local only = os.getenv "LODE_BENCH_ONLY"
 local base = os.getenv "LODE_BENCH_DIR" or "/dev/shm"
+local disk = os.getenv "LODE_BENCH_DISK" or "build"
 local root -- a directory of this run's own in it
 local lua = os.getenv "LUA" or arg[-1] or "lua5.4"
 
@@ -61,6 +64,8 @@ local rows = {
     floor = "floor_put", store = "load", fresh = true },
   { "d[k] = v, own transaction", kind = "count", raw = "put", lode = "put",
     floor = "floor_put", store = "load", fresh = true, most = 13000 },
+  { 'd[k] = v, "commit" / "behind"', kind = "disk", raw = "put_commit",
+    lode = "put_behind", least = 20 },
   { "d[k] = v, transactions of 1,000", kind = "time", raw = "batch",
     lode = "batch", store = "load", fresh = true, least = 0.70 },
   { "d[k] = v, transactions of 1,000", kind = "time", raw = "batch",
@@ -167,6 +172,19 @@ function kinds.walk(row, n)
   return raw, lode, floor, lode / floor
 end
 
+-- Both sides are lode here, and each begins with an empty store.
+function kinds.disk(row, n)
+  local path = output_of("mktemp -d " .. quoted(disk .. "/bench-XXXXXX"))
+    :gsub("%s+$", "")
+  local ok, commit, behind = pcall(function ()
+    return measure("lode", row.raw, path .. "/commit", n),
+           measure("lode", row.lode, path .. "/behind", n)
+  end)
+  remove(path)
+  if not ok then error(commit, 0) end
+  return commit, behind, nil, commit / behind
+end
+
 function kinds.count(row, n)
   local raw = count("raw", row.raw, store_for(row, "raw", n), n)
   local lode = count("lode", row.lode, store_for(row, "lode", n), n)
@@ -186,9 +204,9 @@ function kinds.memory(row, n)
   return nil, peak, nil, peak
 end
 
-local UNITS = { time = "ns", walk = "ns", count = "instr", size = "bytes",
-                memory = "KiB" }
-local REPEATED = { time = true, walk = true }
+local UNITS = { time = "ns", walk = "ns", disk = "ns", count = "instr",
+                size = "bytes", memory = "KiB" }
+local REPEATED = { time = true, walk = true, disk = true }
 
 local function number(x)
   if not x then return "" end
@@ -230,10 +248,17 @@ local function run(row)
   return said
 end
 
+-- Whether a directory is on no disk at all.
+local function in_memory(directory)
+  local ok, kind = pcall(output_of, "stat -f -c %T " .. quoted(directory))
+  return ok and (kind:find "tmpfs" or kind:find "ramfs") ~= nil
+end
+
 -- Rows that a quick run leaves out: those of 10^6 entries, but where the
 -- same is worth a look on fewer.
 local function wanted(row, has_valgrind)
   if row.kind == "count" and not has_valgrind then return false end
+  if row.kind == "disk" and in_memory(disk) then return false end
   if only and not row[1]:find(only, 1, true) then return false end
   return not (quick and row.n == LARGE and not row.smaller)
 end

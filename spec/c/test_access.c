@@ -107,6 +107,54 @@ static void stamps (void) {
   access_free(a);
 }
 
+static const access_note *noted (access_table *a, const char *key) {
+  static access_note note;
+  return access_find(a, 1, test_text(key), &note) ? &note : NULL;
+}
+
+/* What a rolled back level has put aside is back, with what came since. */
+static void aside (void) {
+  static const int owner = 0, other = 0;
+  const access_txn outer = { &owner, 1 }, inner = { &owner, 2 };
+  const access_txn stranger = { &other, 1 };
+  access_table *a = access_new();
+  lode_buffer room = { NULL, 0, 0 };
+  access_note note;
+  add_text(a, 1, "a", 10);
+  add_text(a, 1, "b", 20);
+  add_text(a, 1, "c", 30);
+  add_text(a, 1, "d", 40);
+  access_put_aside(a, &stranger, 1, test_text("d"));
+  access_put_aside(a, &outer, 1, test_text("a"));
+  access_put_aside(a, &inner, 1, test_text("b"));
+  access_put_aside(a, &inner, 1, test_text("no such"));
+  expect(access_count(a) == 1 && access_count_of(a, 1) == 1);
+  expect(noted(a, "a") == NULL && noted(a, "b") == NULL);
+  expect(add_text(a, 1, "b", 15) == LODE_OK);
+  access_settle(a, &inner, false);
+  expect(noted(a, "b")->hits == 2 && noted(a, "b")->atime == 20);
+  expect(noted(a, "a") == NULL && access_count(a) == 2);
+  expect(access_take_aside(a, &inner, 1, &room, &note) == LODE_OK &&
+         slice_equal(note.whole, test_text("c")));
+  access_settle(a, &inner, true); /* and is of the outer level now */
+  expect(noted(a, "c") == NULL);
+  access_drop_aside(a, &outer, 1);
+  expect(access_count(a) == 0);
+  access_settle(a, &outer, false);
+  expect(access_count(a) == 3 && noted(a, "a")->hits == 1);
+  expect(noted(a, "c")->atime == 30 && noted(a, "c")->stamp == 30000);
+  expect(noted(a, "b")->hits == 2 && noted(a, "d") == NULL);
+  access_drop_aside(a, &outer, 1);
+  access_settle(a, &outer, true);
+  access_settle(a, &outer, false); /* nothing is left */
+  expect(access_count(a) == 0);
+  access_settle(a, &stranger, false);
+  expect(access_count(a) == 1 && noted(a, "d")->atime == 40);
+  access_put_aside(a, &stranger, 1, test_text("d"));
+  lode_buffer_free(&room);
+  access_free(a); /* with one aside */
+}
+
 /* Oldest is who has stood longest, however late it was read again. */
 static void order (void) {
   access_table *a = access_new();
@@ -610,5 +658,6 @@ int main (void) {
   test_group("no memory to shrink", shrink_fails);
   test_group("collections without notes are gone", lines_go);
   test_group("threads on one table", threads);
+  test_group("put aside, and back", aside);
   return test_end();
 }

@@ -3,6 +3,7 @@
 ** is small, so that it grows under all of them: no update is lost.
 */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "scratch.h"
@@ -187,10 +188,54 @@ static void opening (void) {
 
 /* }================================================================== */
 
+/* {==================================================================
+** Looking at every collection while one is dropped
+** =================================================================== */
+
+static atomic_bool looking;
+
+/* Sums over all collections, again and again, opening each for it. */
+static void *look (void *arg) {
+  lode_stats stats;
+  long failed = 0;
+  while (looking)
+    failed += lode_store_stats(arg, &stats) != LODE_OK;
+  return (void *)failed;
+}
+
+static void dropping (void) {
+  lode_options o;
+  lode_store *s, *other;
+  lode_buffer name = { NULL, 0, 0 };
+  lode_kind kind;
+  pthread_t thread;
+  void *failed;
+  lode_options_init(&o);
+  o.durability = LODE_OS;
+  s = scratch_open("dropping", &o);
+  other = scratch_open("dropping", &o);
+  looking = true;
+  expect(pthread_create(&thread, NULL, look, other) == 0);
+  for (int i = 0; i < 3000; i++) {
+    lode_coll_close(scratch_coll(s, "brief", LODE_DICT));
+    expect(lode_drop(s, test_text("brief")) == LODE_OK);
+  }
+  looking = false;
+  pthread_join(thread, &failed);
+  expect(failed == NULL);
+  expect(lode_coll_next(s, test_text(""), &name, &kind) == LODE_ABSENT);
+  lode_buffer_free(&name);
+  scratch_close(other);
+  scratch_close(s);
+}
+
+/* }================================================================== */
+
 int main (void) {
   scratch_begin();
   test_group("threads with a handle each", together);
   test_group("opening while another writes", opening);
+  test_group("looking while collections are dropped", dropping);
   scratch_end();
   return test_end();
 }

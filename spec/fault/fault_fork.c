@@ -84,6 +84,8 @@ static void await (int stage) {
 ** A store, and what is done to it
 ** =================================================================== */
 
+static char store_path[128], other_path[128]; /* for threads, too */
+
 typedef struct host {
   lode_store *s;
   lode_coll *c;
@@ -98,9 +100,19 @@ static lode_options options (void) {
   return o;
 }
 
+static lode_store *open_store (const lode_options *o) {
+  lode_store *s = NULL;
+  lode_error e;
+  if (!expect(lode_open(store_path, o, &s, &e) == LODE_OK)) {
+    printf("%s\n", e.text);
+    exit(2);
+  }
+  return s;
+}
+
 static host host_open (void) {
   lode_options o = options();
-  host h = { scratch_open("fork", &o), NULL, NULL };
+  host h = { open_store(&o), NULL, NULL };
   h.c = scratch_coll(h.s, "d", LODE_DICT);
   return h;
 }
@@ -214,7 +226,7 @@ static void see_end (void) {
   uint64_t n = 0;
   host h;
   o.lock_timeout = 0;
-  h.s = scratch_open("fork", &o);
+  h.s = open_store(&o);
   h.c = scratch_coll(h.s, "d", LODE_DICT);
   get_number(h.c, 0, &n);
   expect(n == (uint64_t)atomic_load(&common->counted));
@@ -237,7 +249,7 @@ static void rounds_of (void (*body) (host *h)) {
     if (h.s != NULL)
       host_close(&h);
     see_end();
-    snprintf(command, sizeof command, "rm -rf '%s'", scratch_path("fork"));
+    snprintf(command, sizeof command, "rm -rf '%s'", store_path);
     expect(system(command) == 0);
   }
 }
@@ -438,7 +450,7 @@ static void child_is_kept_out (void *data) {
   char pid[32];
   (void)data;
   o.lock_timeout = 50;
-  h.s = scratch_open("fork", &o);
+  h.s = open_store(&o);
   expect(lode_begin(h.s) == LODE_BUSY);
   snprintf(pid, sizeof pid, "process %d ", (int)getppid());
   expect(strstr(lode_store_error(h.s)->text, pid) != NULL);
@@ -633,7 +645,7 @@ static host timed_open (void) {
   callback.now = 1000000;
   o.clock = on_clock;
   o.maintenance = LODE_OFF;
-  h.s = scratch_open("fork", &o);
+  h.s = open_store(&o);
   co.hooks = &hooks;
   expect(lode_coll_open(h.s, test_text("timed"), LODE_DICT, &co, &h.c) ==
          LODE_OK);
@@ -740,7 +752,7 @@ static void *opening (void *data) {
     lode_options o = options();
     lode_error e;
     lode_store *s;
-    if (lode_open(scratch_path("other"), &o, &s, &e) != LODE_OK ||
+    if (lode_open(other_path, &o, &s, &e) != LODE_OK ||
         lode_close(s, &e) != LODE_OK)
       atomic_fetch_add(&common->wrong, 1);
   }
@@ -765,7 +777,7 @@ static void threads_body (host *h) {
   pthread_t threads[WRITERS + 2];
   host kept = { NULL, NULL, NULL };
   o.maintenance = LODE_BACKGROUND;
-  kept.s = scratch_open("fork", &o);
+  kept.s = open_store(&o);
   kept.c = scratch_coll(kept.s, "d", LODE_DICT);
   atomic_store(&stop, false);
   for (int i = 0; i < WRITERS; i++)
@@ -813,7 +825,7 @@ static void upkeep_body (host *plain) {
   host h = { NULL, NULL, NULL };
   (void)plain;
   o.maintenance = LODE_BACKGROUND;
-  h.s = scratch_open("fork", &o);
+  h.s = open_store(&o);
   h.c = scratch_coll(h.s, "d", LODE_DICT);
   expect(run(child_is_kept_up, &h));
   host_close(&h);
@@ -934,7 +946,7 @@ static void stopped_body (host *h) {
   await(1);
   o.lock_timeout = 60;
   host_close(h);
-  s = scratch_open("fork", &o);
+  s = open_store(&o);
   expect(lode_begin(s) == LODE_BUSY);
   snprintf(words, sizeof words, "process %d ", (int)pid);
   expect(strstr(lode_store_error(s)->text, words) != NULL);
@@ -1098,11 +1110,11 @@ static void child_of_gone (void *data) {
 static void gone_body (host *h) {
   char command[300];
   snprintf(command, sizeof command, "mv '%s' '%s-moved'",
-           scratch_path("fork"), scratch_path("fork"));
+           store_path, store_path);
   expect(system(command) == 0);
   expect(run(child_of_gone, h));
   snprintf(command, sizeof command, "mv '%s-moved' '%s'",
-           scratch_path("fork"), scratch_path("fork"));
+           store_path, store_path);
   expect(system(command) == 0);
   expect(run(child_uses, h));
 }
@@ -1120,6 +1132,8 @@ int main (void) {
   if (common == MAP_FAILED)
     return 2;
   scratch_begin();
+  snprintf(store_path, sizeof store_path, "%s", scratch_path("fork"));
+  snprintf(other_path, sizeof other_path, "%s", scratch_path("other"));
   test_group("fork before the opening", before);
   test_group("after it, the child ending in every way", after);
   test_group("after it, the child opening it beside", twice);

@@ -9,9 +9,11 @@ local check = exact.check
 
 local steps = {}
 
--- A step: fn(r, d, m), as often as its weight says.
-local function step (name, weight, fn)
-  steps[#steps + 1] = { name = name, weight = weight, fn = fn }
+-- A step: fn(r, d, m), as often as its weight says. `batch`: it writes
+-- several entries before the oracle knows of them.
+local function step (name, weight, fn, batch)
+  steps[#steps + 1] = { name = name, weight = weight, fn = fn,
+    batch = batch }
 end
 
 local function copy (v)
@@ -22,15 +24,20 @@ local function copy (v)
 end
 
 local function some (r, m)
-  local i = r:int(m.pool.n)
+  local i = r:key(m.pool)
   return i, m.pool.keys[i]
+end
+
+-- A value to write: where entries are evicted, one that is like no other.
+local function fresh (r, m)
+  return m.life.capped and r:unique() or r:value()
 end
 
 -- Some distinct numbers of keys.
 local function several (r, m)
   local numbers, seen = {}, {}
   for _ = 1, r:int(12) do
-    local i = r:int(m.pool.n)
+    local i = r:key(m.pool)
     if not seen[i] then
       seen[i] = true
       numbers[#numbers + 1] = i
@@ -59,22 +66,23 @@ end
 
 step("write", 20, function (r, d, m)
   local i, key = some(r, m)
-  local value = r:value()
+  local value = fresh(r, m)
   d[key] = value
   m:put(i, value)
 end)
 
 step("dict.set", 4, function (r, d, m)
   local i, key = some(r, m)
-  local value = nil
-  if not r:one_in(4) then value = r:value() end
-  dict.set(d, key, value)
-  m:put(i, value)
+  local value, ttl = nil, r:ttl()
+  if not r:one_in(4) then value = fresh(r, m) end
+  dict.set(d, key, value, ttl)
+  m:put(i, value, ttl)
 end)
 
 step("read", 12, function (r, d, m)
   local i, key = some(r, m)
   check(m.values[i], d[key], "read")
+  m:read(i)
 end)
 
 step("dict.get", 3, function (r, d, m)
@@ -82,6 +90,7 @@ step("dict.get", 3, function (r, d, m)
   local expected = m.values[i]
   if expected == nil then expected = "default" end
   check(expected, dict.get(d, key, "default"), "get")
+  m:read(i)
 end)
 
 step("delete by index", 4, function (r, d, m)
@@ -103,18 +112,18 @@ end)
 
 step("dict.add", 4, function (r, d, m)
   local i, key = some(r, m)
-  local value = r:value()
+  local value, ttl = fresh(r, m), r:ttl()
   local absent = m.values[i] == nil
-  check(absent, dict.add(d, key, value), "add")
-  if absent then m:put(i, value) end
+  check(absent, dict.add(d, key, value, ttl), "add")
+  if absent then m:put(i, value, ttl) end
 end)
 
 step("dict.replace", 4, function (r, d, m)
   local i, key = some(r, m)
-  local value = r:value()
+  local value, ttl = fresh(r, m), r:ttl()
   local present = m.values[i] ~= nil
-  check(present, dict.replace(d, key, value), "replace")
-  if present then m:put(i, value) end
+  check(present, dict.replace(d, key, value, ttl), "replace")
+  if present then m:put(i, value, ttl) end
 end)
 
 step("dict.pop", 3, function (r, d, m)
@@ -135,15 +144,18 @@ end)
 
 step("dict.setdefault", 3, function (r, d, m)
   local i, key = some(r, m)
-  local value = r:value()
-  if m.values[i] == nil then m:put(i, value) end
-  check(m.values[i], dict.setdefault(d, key, value), "setdefault")
+  local value, ttl = fresh(r, m), r:ttl()
+  local there = m.values[i]
+  local expected = there
+  if there == nil then expected = value end
+  check(expected, dict.setdefault(d, key, value, ttl), "setdefault")
+  if there == nil then m:put(i, value, ttl) else m:read(i) end
 end)
 
 step("dict.update", 4, function (r, d, m)
   local i, key = some(r, m)
-  local value = nil
-  if not r:one_in(4) then value = r:value() end
+  local value, ttl = nil, r:ttl()
+  if not r:one_in(4) then value = fresh(r, m) end
   local runs, mine = 0, {}
   local raises = r:one_in(5)
   local ok, result = pcall(dict.update, d, key, function (old)
@@ -151,14 +163,15 @@ step("dict.update", 4, function (r, d, m)
     check(m.values[i], old, "update's old value")
     if raises then error(mine) end
     return value
-  end)
+  end, ttl)
   check(1, runs, "update's runs")
+  m:read(i)
   if raises then
     if result ~= mine then error(result, 0) end
   else
     if not ok then error(result, 0) end
     check(value, result, "update")
-    m:put(i, value)
+    m:change(i, value, ttl)
   end
 end)
 
@@ -175,46 +188,49 @@ step("dict.incr", 4, function (r, d, m)
     local ok, e = pcall(dict.incr, d, key, by, init)
     check(false, ok, "incr of no number")
     check("BAD_VALUE", e.code, "incr of no number")
+    m:read(i)
     return
   end
   local value = (old or init) + by
-  check(value, dict.incr(d, key, by, init), "incr")
-  m:put(i, value)
+  local ttl = r:ttl()
+  check(value, dict.incr(d, key, by, init, ttl), "incr")
+  m:read(i)
+  m:change(i, value, old == nil and ttl or nil)
 end)
 
 step("dict.cas", 4, function (r, d, m)
   local i, key = some(r, m)
-  local old, value = m.values[i], nil
-  if not r:one_in(4) then value = r:value() end
+  local old, value, ttl = m.values[i], nil, r:ttl()
+  if not r:one_in(4) then value = fresh(r, m) end
   if type(old) == "table" and exact.show(old):find "nan" then return end
   if old ~= old then return end
-  if r:one_in(2) then
-    check(true, dict.cas(d, key, copy(old), value), "cas")
-    m:put(i, value)
-  else
-    check(false, dict.cas(d, key, { "no such thing" }, value), "cas")
-  end
+  local equal = r:one_in(2)
+  local expected = { "no such thing" }
+  if equal then expected = copy(old) end
+  check(equal, dict.cas(d, key, expected, value, ttl), "cas")
+  m:read(i)
+  if equal then m:change(i, value, ttl) end
 end)
 
 step("dict.put_many", 3, function (r, d, m)
   local numbers = several(r, m)
   local values, mine = {}, {}
-  for at = 1, #numbers do values[at] = r:value() end
-  local how = r:int(4)
+  for at = 1, #numbers do values[at] = fresh(r, m) end
+  local how, ttl = r:int(4), r:ttl()
   if how == 1 then
     local entries, n = {}, 0
     for at, i in ipairs(numbers) do
       local key = m.pool.keys[i]
       entries[key], n = values[at], n + 1
     end
-    check(n, dict.put_many(d, entries), "put_many")
+    check(n, dict.put_many(d, entries, ttl), "put_many")
   else
     local at, raises = 0, how == 2
     local ok, result = pcall(dict.put_many, d, function ()
       at = at + 1
       if raises and at == #numbers then error(mine) end
       if numbers[at] then return m.pool.keys[numbers[at]], values[at] end
-    end)
+    end, ttl)
     if raises then
       if result ~= mine then error(result, 0) end
       return
@@ -222,8 +238,12 @@ step("dict.put_many", 3, function (r, d, m)
     if not ok then error(result, 0) end
     check(#numbers, result, "put_many")
   end
-  for at, i in ipairs(numbers) do m:put(i, values[at]) end
-end)
+  local came = m.came + 1 -- all at once
+  for at, i in ipairs(numbers) do
+    m:put(i, values[at], ttl)
+    if m.order[i] and m.order[i] > came then m.order[i] = came end
+  end
+end, true)
 
 step("dict.get_many", 2, function (r, d, m)
   local asked, absent, n = {}, {}, 0
@@ -235,6 +255,7 @@ step("dict.get_many", 2, function (r, d, m)
   local found, missing = dict.get_many(d, asked)
   for key, value in pairs(found) do
     check(m.values[m:number(key)], value, "get_many")
+    m:read(m:number(key))
     n = n + 1
   end
   check(#numbers - #absent, n, "get_many: found")
@@ -356,14 +377,15 @@ step("a walk with changes", 1, function (r, d, m)
     if r:one_in(3) then
       local j, other = some(r, m)
       local value = nil
-      if r:one_in(2) then value = r:value() end
+      if r:one_in(2) then value = fresh(r, m) end
       touched[j] = true
       d[other] = value
       m:put(j, value)
     end
   end
   for i in pairs(before.values) do
-    if not seen[i] and not touched[i] then
+    local evicted = m.values[i] == nil
+    if not seen[i] and not touched[i] and not evicted then
       error("lost: " .. exact.show(m.pool.keys[i]))
     end
   end
@@ -378,6 +400,75 @@ step("dict.totable", 1, function (_, d, m)
   check(m.n, n, "totable's entries")
 end)
 
+step("dict.fetch", 4, function (r, d, m)
+  local i, key = some(r, m)
+  local value, ttl, runs = nil, r:ttl(), 0
+  if not r:one_in(4) then value = fresh(r, m) end
+  local options = { ttl = ttl, negative = r:one_in(2) and r:int(30) or nil,
+    stale = not m.life.told and r:one_in(2) and r:int(30) or nil }
+  local there, nothing = m.values[i], m.nothing[i]
+  local got = dict.fetch(d, key, function ()
+    runs = runs + 1
+    return value
+  end, options)
+  if there ~= nil then
+    check(there, got, "fetch")
+    check(0, runs, "fetch's runs for a value")
+    m:read(i)
+  elseif nothing then
+    check(nil, got, "fetch of what is known not to be")
+    check(0, runs, "fetch's runs for nothing")
+  else
+    check(value, got, "fetch, computed")
+    check(1, runs, "fetch's runs")
+    if value ~= nil then m:put(i, value, ttl) end
+    if value == nil and options.negative then
+      m.nothing[i] = m.clock.now + options.negative
+    end
+  end
+end)
+
+local function check_left (m, i, left, what)
+  local expected = m.dies[i] and m.dies[i] - m.clock.now
+  check(expected and ("%.3f"):format(expected),
+    left and ("%.3f"):format(left), what)
+end
+
+step("dict.ttl", 4, function (r, d, m)
+  local i, key = some(r, m)
+  check_left(m, i, dict.ttl(d, key), "ttl")
+end)
+
+step("dict.expire", 4, function (r, d, m)
+  local i, key = some(r, m)
+  local ttl = r:ttl()
+  local there = m.values[i] ~= nil
+  check(there, dict.expire(d, key, ttl), "expire")
+  if there then m:expire(i, ttl) end
+end)
+
+step("dict.touch", 3, function (r, d, m)
+  local i, key = some(r, m)
+  local there = m.values[i] ~= nil
+  check(there, dict.touch(d, key), "touch")
+  if there then m:touch(i) end
+end)
+
+local function check_info (info, i, m)
+  if m.values[i] == nil then return check(nil, info, "info") end
+  check(m.dies[i] and m.dies[i] + 0.0, info.expires, "info's expires")
+  local t = m.life.times and m.times[i] or {}
+  for _, field in ipairs { "ctime", "mtime", "atime" } do
+    check(t[field] and t[field] + 0.0, info[field], "info's " .. field)
+  end
+  check(t.hits, info.hits, "info's hits")
+end
+
+step("dict.info", 4, function (r, d, m)
+  local i, key = some(r, m)
+  check_info(dict.info(d, key), i, m)
+end)
+
 -- All of the contents at once; not a random step.
 local function compare (d, m, what)
   local keys, values = collect(true, dict.pairs(d))
@@ -385,4 +476,5 @@ local function compare (d, m, what)
   check(m.n, #d, what .. ": #")
 end
 
-return { steps = steps, compare = compare }
+return { steps = steps, compare = compare, check_info = check_info,
+  check_left = check_left }

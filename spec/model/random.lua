@@ -6,10 +6,15 @@ random.__index = random
 
 -- Gives whole numbers from 1 to n; n up to some thousands.
 function random.new (seed)
-  local self = setmetatable({ state = seed * 7919 % 2147483646 + 1 },
-    random)
-  for _ = 1, 5 do self:int(2) end
+  local self = setmetatable({ serial = 0 }, random)
+  self:seed(seed)
   return self
+end
+
+-- Begins anew with this seed: what comes depends on nothing before.
+function random:seed (seed)
+  self.state = seed * 7919 % 2147483646 + 1
+  for _ = 1, 5 do self:int(2) end
 end
 
 function random:int (n)
@@ -109,6 +114,24 @@ end
 -- A value to store: any but nil.
 function random:value ()
   return plain(self, 1)
+end
+
+-- A value that was never given before.
+function random:unique ()
+  self.serial = self.serial + 1
+  return { self.serial, self:string(12) }
+end
+
+-- The number of one of the pool's keys; `at` keeps it for the log.
+function random:key (pool)
+  self.at = self:int(pool.n)
+  return self.at
+end
+
+-- A time to live in seconds, or nil, mostly.
+function random:ttl ()
+  if not self:one_in(3) then return nil end
+  return self:one_in(6) and math.huge or self:int(40)
 end
 
 -- The number of one of the pool's keys whose place in the order is

@@ -1,6 +1,7 @@
 -- The steps of the model test on sets and expressions over them.
 
 local exact = require "support.exact"
+local dict_steps = require "model.dict_steps"
 local lode = require "lode"
 local oracle = require "model.oracle"
 
@@ -26,7 +27,7 @@ local function collect (...)
 end
 
 local function some (r, m)
-  local i = r:int(m.pool.n)
+  local i = r:key(m.pool)
   return i, m.pool.keys[i]
 end
 
@@ -55,13 +56,15 @@ end
 
 step("set.add", 6, function (r, s, m)
   local i, x = some(r, m)
-  check(m.values[i] == nil, set.add(s, x), "add")
-  m:put(i, true)
+  local ttl = r:ttl()
+  check(m.values[i] == nil, set.add(s, x, ttl), "add")
+  m:put(i, true, ttl)
 end)
 
 step("member by index", 6, function (r, s, m)
   local i, x = some(r, m)
   check(m.values[i], s[x], "member")
+  m:read(i)
   local value = r:one_in(2) or nil
   s[x] = value
   m:put(i, value)
@@ -91,8 +94,9 @@ end)
 step("set.add_many", 4, function (r, s, m)
   local array, numbers, present = several(r, m)
   local given = r:one_in(2) and array or iterator(array)
-  check(#array - present, set.add_many(s, given), "add_many")
-  for _, i in ipairs(numbers) do m:put(i, true) end
+  local ttl = r:ttl()
+  check(#array - present, set.add_many(s, given, ttl), "add_many")
+  for _, i in ipairs(numbers) do m:put(i, true, ttl) end
 end)
 
 step("set.remove_many", 2, function (r, s, m)
@@ -126,6 +130,26 @@ step("set.first and last", 2, function (_, s, m)
   end
 end)
 
+step("set.ttl and info", 3, function (r, s, m)
+  local i, x = some(r, m)
+  dict_steps.check_left(m, i, set.ttl(s, x), "ttl")
+  dict_steps.check_info(set.info(s, x), i, m)
+end)
+
+step("set.expire", 3, function (r, s, m)
+  local i, x = some(r, m)
+  local there, ttl = m.values[i] ~= nil, r:ttl()
+  check(there, set.expire(s, x, ttl), "expire")
+  if there then m:expire(i, ttl) end
+end)
+
+step("set.touch", 2, function (r, s, m)
+  local i, x = some(r, m)
+  local there = m.values[i] ~= nil
+  check(there, set.touch(s, x), "touch")
+  if there then m:touch(i) end
+end)
+
 local function compare (s, m, what)
   m:check(collect(set.each(s)), nil, m:select {}, nil, what)
   check(m.n, #s, what .. ": #")
@@ -141,7 +165,7 @@ local function expression (r, sets, depth)
   local a, ma = expression(r, sets, depth - 1)
   local b, mb = expression(r, sets, depth - 1)
   local operator = r:int(4)
-  local out = oracle.new(ma.pool)
+  local out = oracle.new(ma.pool, ma.clock)
   for i = 1, ma.pool.n do
     local x, y = ma.values[i], mb.values[i]
     local member
@@ -171,6 +195,7 @@ expression_step("an expression", 8, function (r, sets)
   for _ = 1, 5 do
     local i, x = some(r, m)
     check(m.values[i], e[x], "expression asked")
+    if m.owner then m:read(i) end -- it is a set
   end
 end)
 
@@ -190,9 +215,16 @@ end)
 
 -- `target` is one of the sets, of the store `store`.
 expression_step("set.save onto a set", 2, function (r, sets, target, store)
+  if target.life.policy or target.life.told then
+    return -- save's own handle of it has no functions
+  end
   local e, m = expression(r, sets, 2)
   local kept = set.save(e, store, target.name)
-  target.m = m:copy()
+  local members = m:copy()
+  for i = 1, m.pool.n do
+    local old, new = target.m.values[i], members.values[i]
+    if old ~= new then target.m:put(i, new) end
+  end
   compare(target.d, target.m, "save")
   compare(kept, target.m, "save's result")
 end)
@@ -200,7 +232,9 @@ end)
 expression_step("set.update", 2, function (r, sets, target)
   local e, m = expression(r, sets, 2)
   set.update(target.d, e)
-  for i in pairs(m:copy().values) do target.m:put(i, true) end
+  for i in pairs(m:copy().values) do
+    if not target.m.values[i] then target.m:put(i, true) end
+  end
 end)
 
 return { steps = steps, expressions = expressions, compare = compare }
