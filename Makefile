@@ -80,6 +80,7 @@ endif
 # release: what is installed.
 # test: asserts hold, allocations are counted and can be made to fail.
 # asan, tsan: the same under the sanitizers of memory, and of threads.
+# fuzz: for `make fuzz`, which takes clang.
 # gcc, clang, gcc-test, clang-test: what `make lint` compiles.
 MODE = release
 OUT = build/$(vm)$(patsubst %,-%,$(filter-out release,$(MODE)))
@@ -88,6 +89,8 @@ sanitizers = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 test_flags = -DLODE_TEST
 asan_flags = -DLODE_TEST $(sanitizers) -fno-omit-frame-pointer
 tsan_flags = -DLODE_TEST -fsanitize=thread -fno-omit-frame-pointer
+fuzz_flags = -DLODE_TEST -fsanitize=fuzzer-no-link,address \
+             -fno-omit-frame-pointer
 release_flags = -DNDEBUG
 gcc_flags = $(release_flags) -Werror
 gcc-test_flags = $(test_flags) -Werror
@@ -157,6 +160,15 @@ $(OUT)/preload_%.so: spec/fault/preload_%.c $(OUT)/flags
 $(OUT)/lua_%: spec/c/lua_%.c $(addprefix $(OUT)/,$(core) $(binding))
 	$(COMPILE) $(dependencies) -o $@ $(filter %.c %.o,$^) $(LIBS) $(LUA_LIBS)
 
+fuzzers := $(basename $(notdir $(wildcard spec/fuzz/fuzz_*.c)))
+
+.PHONY: fuzzers
+fuzzers: $(addprefix $(OUT)/,$(fuzzers))
+
+$(OUT)/fuzz_%: spec/fuzz/fuzz_%.c $(addprefix $(OUT)/,$(core) $(binding))
+	$(COMPILE) $(dependencies) -fsanitize=fuzzer -o $@ \
+	  $(filter %.c %.o,$^) $(LIBS) $(LUA_LIBS)
+
 # Of the benchmark's C files, NAME_lua.c is a Lua module, any other a program.
 .PHONY: bench-build
 bench-build: $(bench)
@@ -214,6 +226,26 @@ sanitize: ## all specs on Lua 5.4 under ASan, LeakSanitizer and UBSan
 sanitize-threads: ## the C tests under ThreadSanitizer
 	@.ci/setup test
 	@MAKE='$(MAKE)' MODE=tsan .ci/test '$(LUA)'
+
+# What is new goes to build/fuzz, beside the corpus; a crash is a file there.
+FUZZ_CC = clang
+FUZZ_SECONDS = 20
+
+.PHONY: fuzz
+fuzz: ## fuzzes decoders and the page walker, each for FUZZ_SECONDS=20
+	@$(SUBMAKE) -s MODE=fuzz CC='$(FUZZ_CC)' fuzzers
+	@for f in $(fuzzers); do \
+	  mkdir -p build/fuzz/$$f spec/fuzz/corpus/$$f && \
+	  build/$(vm)-fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
+	    -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/$$f \
+	    spec/fuzz/corpus/$$f >build/fuzz/$$f.log 2>&1; status=$$?; \
+	  awk -v name=$$f -v s=$(FUZZ_SECONDS) -v status=$$status '\
+	    /number_of_executed_units/ { n = $$2 } \
+	    END { print n " runs of " name " in " s " s, " \
+	          (status == 0 ? "nothing" : "a crash") " found" }' \
+	    build/fuzz/$$f.log; \
+	  [ $$status = 0 ] || { cat build/fuzz/$$f.log; exit 1; }; done
 
 # This checkout's modules, before any that are installed.
 HERE = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \

@@ -19,7 +19,7 @@ local layers = [[
   probe  pages  pages_walk  pages_sweep
   side
   writer  claims  fork
-  kv  kv_env  kv_write  kv_left  kv_place  kv_readers  kv_side
+  kv  kv_env  kv_write  kv_left  kv_place  kv_readers  kv_side  kv_space
   catalog  catalog_read
   clock
   queue
@@ -44,7 +44,8 @@ local layers = [[
 -- One room, drawn over several files that share its header.
 local rooms = {
   kv_env = "kv", kv_write = "kv", kv_left = "kv", kv_place = "kv",
-  kv_readers = "kv", kv_side = "kv", catalog_read = "catalog",
+  kv_readers = "kv", kv_side = "kv", kv_space = "kv",
+  catalog_read = "catalog",
   pages_walk = "pages", pages_sweep = "pages",
   verify_catalog = "verify", mend_catalog = "mend",
   salvage_read = "salvage", salvage_write = "salvage",

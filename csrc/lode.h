@@ -462,7 +462,8 @@ void lode_done (lode_coll *coll);
 
 /*
 ** How long an answer can be kept: while no process commits anything and
-** this one writes nothing behind, and before a time of the store's clock. It is asked for before lode_done.
+** this one writes nothing behind, and before a time of the store's clock.
+** It is asked for before lode_done.
 */
 typedef struct lode_validity {
   uint64_t commit;  /* the last one; 0: it can't be kept at all */
@@ -499,7 +500,8 @@ typedef enum lode_put_mode { LODE_PUT, LODE_ADD, LODE_REPLACE } lode_put_mode;
 ** LODE_ADD gives EXISTS, LODE_REPLACE gives ABSENT, and nothing is
 ** changed. With LODE_BEHIND and outside of transactions LODE_PUT only takes
 ** the write, unless the collection has a policy, hooks or caps, or is raw;
-** all else commits at once, after what was taken before. FULL, DISK_FULL, BUSY, READONLY, REENTRY, CORRUPT, IO, CALLBACK.
+** all else commits at once, after what was taken before.
+** FULL, DISK_FULL, BUSY, READONLY, REENTRY, CORRUPT, IO, CALLBACK.
 */
 lode_status lode_put (lode_coll *coll, const lode_key *key, lode_value value,
                       lode_put_mode mode, uint64_t ttl);

@@ -162,6 +162,53 @@ describe("the clock", function ()
     end)
 end)
 
+describe("a clock that is set back inside of a transaction", function ()
+  helper.watch()
+
+  -- One in which the clock goes back, on past an end, and back before it.
+  local function to_and_fro (store, clock, d)
+    dict.set(d, "old", 1, 10)
+    clock.now = START + 10
+    assert.is_nil(d.old)
+    store:transaction(function ()
+      clock.now = START - 50
+      dict.set(d, "a", 1, 10)
+      dict.set(d, "b", 1, 60)
+      clock.now = START - 40
+      assert.is_nil(d.a)
+      clock.now = START - 45
+      assert.is_nil(d.a)
+      assert.are.equal(1, #d)
+    end)
+  end
+
+  it("resurrects nothing there, nor afterwards", function ()
+    local store, clock = timed { maintenance = "off" }
+    local d = store:dict "d"
+    to_and_fro(store, clock, d)
+    assert.is_nil(d.a)
+    assert.are.same({ "b" }, helper.keys(d))
+    clock.now = START - 49
+    assert.are.same({ "b" }, helper.keys(d))
+    assert.is_nil(d.old)
+    assert.are.equal(2, (store:maintain()))
+  end)
+
+  it("kills nothing early that is written then", function ()
+    local store, clock = timed { maintenance = "off" }
+    local d = store:dict "d"
+    to_and_fro(store, clock, d)
+    clock.now = START - 48
+    dict.set(d, "c", 1, 5)
+    clock.now = START - 43.5
+    assert.are.equal(1, d.c)
+    assert.is_nil(d.a)
+    clock.now = START - 43
+    assert.is_nil(d.c)
+    assert.are.equal(1, d.b)
+  end)
+end)
+
 -- Calls fn(store, clock, arm) again and again with a fresh dict "d" and set
 -- "s"; after arm() the clock jumps 10 seconds at the n-th look at it, for
 -- every n up to those that the rest of fn takes.
@@ -288,6 +335,21 @@ describe("store:maintain", function ()
     assert.are.equal(1, #other)
     assert.are.equal(0, (store:maintain { ms = 1000, entries = 1 }))
   end)
+
+  it("without a bound leaves nothing that writes have passed over",
+    function ()
+      local store, clock = timed()
+      local d = store:dict "d"
+      for i = 1, 9 do dict.set(d, i, i, 10) end
+      clock.now = START + 10
+      assert.are.equal(0, #d)
+      clock.now = START - 50 -- the index is read up to START + 10 now
+      for i = 1, 13 do dict.set(d, i, i, 20 + i) end
+      clock.now = START
+      assert.are.equal(0, #d)
+      store:maintain()
+      assert.are.equal(0, dict.stats(d).expired)
+    end)
 
   it("is fair among collections", function ()
     local store, clock = timed { maintenance = "off" }

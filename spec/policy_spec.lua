@@ -64,6 +64,11 @@ describe("a policy of one time", function ()
       says(fails("BAD_ARGUMENT", policy[name]), "not nil")
     end
   end)
+
+  it("tells where it was called with something else", function ()
+    local e = fails("BAD_ARGUMENT", function () policy.idle(0) end)
+    assert.is_truthy(e.where:find "policy_spec.lua:%d+$")
+  end)
 end)
 
 describe("a policy of a function", function ()

@@ -51,6 +51,8 @@ for kind, of in pairs(kinds) do
       assert.are.equal(0, #c)
       of.put(c, "c")
       assert.are.same({ "c" }, of.keys(c))
+      assert.is_nil(lode[kind].ttl(c, "c"))
+      assert.is_nil(lode[kind].info(c, "c").expires)
       local removed, more = store:maintain()
       assert.are.equal(0, removed)
       assert.is_false(more)

@@ -42,6 +42,73 @@ describe("reads that are noted", function ()
     assert.is_nil(s.y)
     store:close()
   end)
+
+  it("are kept for a dict with a hash of its own, whoever closes last",
+    function ()
+      local store, time, path = clock.open { maintenance = "off" }
+      local options = { expire = policy.idle(10),
+        hash = function () return "\7" end }
+      local tool = helper.open({ clock = time.tell }, path)
+      store:dict("d", options).a = 1
+      time.now = clock.START + 6
+      assert.equal(1, store:dict("d", options).a)
+      store:close()
+      tool:close()
+      store = helper.open({ clock = time.tell }, path)
+      local d = store:dict("d", options)
+      time.now = clock.START + 15
+      assert.equal(6 + 10 - 15, dict.ttl(d, "a"))
+      store:close()
+    end)
+
+  it("go with an entry that is copied", function ()
+    local store, time = clock.open()
+    local d = store:dict("d", { expire = policy.idle(10) })
+    d.a = 1
+    time.now = clock.START + 6
+    assert.equal(1, d.a)
+    local copy = dict.copy(d, "copy")
+    assert.equal(10, dict.ttl(copy, "a"))
+    assert.equal(1, dict.info(copy, "a").hits)
+    store:close()
+  end)
+
+  it("are not those of an entry that comes later under their key",
+    function ()
+      local store = clock.open()
+      local d = store:dict("d", { times = true })
+      clock.undone(store, function ()
+        d.a = 1
+        assert.equal(1, d.a)
+      end)
+      d.a = 2
+      assert.equal(0, dict.info(d, "a").hits)
+      store:close()
+    end)
+
+  it("before the clock was set back don't count for a later write",
+    function ()
+      local store, time = clock.open()
+      local d = store:dict("d", { expire = policy.idle(25) })
+      d.a = 1
+      assert.equal(1, d.a)
+      time.now = clock.START - 13
+      d.a = 2
+      assert.equal(25, dict.ttl(d, "a"))
+      assert.equal(clock.START - 13, dict.info(d, "a").atime)
+      assert.equal(1, dict.info(d, "a").hits)
+      store:close()
+    end)
+
+  it("don't go back in time with the clock", function ()
+    local store, time = clock.open()
+    local d = store:dict("d", { expire = policy.age(100) })
+    d.a = 1
+    time.now = clock.START - 13
+    assert.is_true(dict.touch(d, "a"))
+    assert.equal(clock.START, dict.info(d, "a").atime)
+    store:close()
+  end)
 end)
 
 describe("a store that is swept in the background", function ()

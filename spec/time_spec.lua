@@ -354,6 +354,20 @@ describe("a member past its time", function ()
     assert.are.equal(2, #kept)
   end)
 
+  it("is as the target has it, whose options save leaves alone", function ()
+    local store = timed()
+    local brief = store:set("brief", { ttl = 60 })
+    local plain = store:set "plain"
+    local idle = store:set("idle", { expire = lode.policy.idle(10) })
+    brief.x, plain.y, idle.z = true, true, true
+    assert.is_nil(set.ttl(set.save(brief + idle, store, "plain"), "x"))
+    assert.is_nil(set.ttl(plain, "z"))
+    assert.are.equal(60, set.ttl(set.save(idle, store, "brief"), "z"))
+    assert.is_nil(set.ttl(set.save(brief, store, "new"), "z"))
+    assert.is_nil(set.ttl(set.save(idle, store, "newer"), "z"))
+    store:set "newer"
+  end)
+
   it("is renewed by an add, which says that it was there", function ()
     local store, clock = timed()
     local s = store:set "s"

@@ -312,6 +312,28 @@ describe("ttl, expire, touch and info", function ()
     assert.are.equal(4, set.info(s, "abc").size)
   end)
 
+  it("tell no times where only a cap knows of reads", function ()
+    local store = timed()
+    for _, evict in ipairs { "sieve", "lru", "lfu" } do
+      local d = store:dict(evict, { max_entries = 10, evict = evict })
+      d.a = 1
+      for _ = 1, 2 do
+        assert.are.equal(1, d.a)
+        assert.are.same({ size = 3 }, dict.info(d, "a"))
+        store:maintain()
+      end
+    end
+  end)
+
+  it("tell times by a clock that begins at 0", function ()
+    local store, clock = timed()
+    clock.now = 0
+    local d = store:dict("d", { times = true })
+    d.a = 1
+    assert.are.same({ ctime = 0, mtime = 0, atime = 0, hits = 0, size = 3 },
+      dict.info(d, "a"))
+  end)
+
   it("write nothing where the store is read only", function ()
     local store, clock = timed()
     dict.set(store:dict "d", "a", 1, 10)

@@ -11,8 +11,8 @@
 static lode_status judge (lode_store *s, const queue_found *f, bool *alive) {
   uint64_t now;
   lode_status st;
-  *alive = !f->removes &&
-           (f->deadline == LODE_NEVER || clock_before(&s->clock, f->deadline));
+  *alive = !f->removes && (f->deadline == LODE_NEVER ||
+                           clock_before(&s->clock, f->deadline));
   if (*alive || f->removes)
     return LODE_OK;
   st = clock_now(&s->clock, &now);

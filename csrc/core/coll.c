@@ -390,7 +390,10 @@ lode_status lode_coll_open (lode_store *s, lode_slice name, lode_kind kind,
 lode_status coll_find (lode_store *s, lode_slice name, lode_kind kind,
                        lode_coll **coll) {
   static const lode_coll_options none = { .raw = false };
+  static const lode_coll_options hashed = { .custom_hash = true };
   lode_status st = coll_open(s, name, kind, &none, false, coll);
+  if (st == LODE_INCOMPATIBLE) /* who makes no keys needs no hash */
+    st = coll_open(s, name, kind, &hashed, false, coll);
   return st == LODE_ABSENT ? coll_dropped(s, name) : st;
 }
 

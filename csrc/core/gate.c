@@ -49,6 +49,12 @@ struct timespec gate_deadline (unsigned ms) {
   return t;
 }
 
+bool gate_past (const struct timespec *until) {
+  struct timespec now = gate_deadline(0);
+  return now.tv_sec > until->tv_sec ||
+         (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
+}
+
 /* The caller has counted itself in, in vain: it counts itself out again. */
 void gate_wait (gate *g) {
   gate_leave(g);

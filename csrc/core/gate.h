@@ -51,6 +51,7 @@ void gate_open (gate *g);
 ** gate_condition, whose clock never goes back.
 */
 struct timespec gate_deadline (unsigned ms);
+bool gate_past (const struct timespec *until);
 bool gate_condition (pthread_cond_t *c);
 
 #endif

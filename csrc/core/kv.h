@@ -298,6 +298,8 @@ struct kv_env {
   bool nosync;           /* as the flag stands now */
   bool widened;          /* the map is past the quota, for deletes */
   uint64_t map_size, max_size, page_size;
+  bool tight;            /* the disk is full; these hold when it isn't: */
+  uint64_t roomy_quota, roomy_map;
   unsigned collections, timeout;
   char *name;            /* for messages */
   kv_db catalog;
@@ -367,6 +369,21 @@ bool kv_adopt (kv_env *env);
 lode_status kv_with_txn (kv_env *env, lode_status (*work)(kv_txn *t),
                          lode_error *error);
 
+#define KV_ALLOWANCE ((uint64_t)1 << 20) /* past the quota, for deletes */
+
+/* The quota that a limit on the size of files makes of `max_size`. */
+uint64_t kv_space_quota (uint64_t max_size);
+/* Keeps the ballast, or gives it up. */
+void kv_space_ballast (kv_env *env, bool keep);
+/* As mdb_txn_commit; a file that grows too large is an error, no signal. */
+int kv_space_commit (kv_env *env, MDB_txn *txn);
+/* What a write has failed with: DISK_FULL makes the space tight. */
+void kv_space_note (kv_env *env, lode_status st);
+/* At the start of a transaction: is there room again? BUSY. */
+lode_status kv_space_look (kv_env *env, lode_error *error);
+/* DISK_FULL or FULL, in words. */
+lode_status kv_space_full (const kv_env *env, lode_error *error);
+
 /* Opens the side file, and with it the lock, where anything is written. */
 lode_status kv_side_open (kv_env *env, const files *f, const lode_options *o,
                           lode_error *error);
@@ -390,6 +407,12 @@ void kv_place_free (kv_env *env);
 */
 lode_status kv_place_ask (const files *f, lode_error *error);
 lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error);
+/*
+** Keeps all others out who would open the file, until `*fd` is closed (-1:
+** nothing to close). BUSY after `timeout` ms.
+*/
+lode_status kv_place_enter (const files *f, unsigned timeout, int *fd,
+                            lode_error *error);
 /* IO when the lock file is not what it was; looks now and then. */
 lode_status kv_place_check (kv_env *env, uint64_t now, lode_error *error);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -39,9 +40,24 @@ static bool disk_is_full (const char *path) {
   return statvfs(path, &fs) == 0 && fs.f_bavail == 0;
 }
 
+/* Whether the store's file is as long as this process may make one. */
+static bool file_is_full (const char *path) {
+  char data[4096];
+  struct rlimit most;
+  struct stat st;
+  if (getrlimit(RLIMIT_FSIZE, &most) != 0 ||
+      most.rlim_cur == RLIM_INFINITY || stat(path, &st) != 0)
+    return false;
+  if (S_ISDIR(st.st_mode) &&
+      (snprintf(data, sizeof data, "%s/data.mdb", path) >=
+       (int)sizeof data || stat(data, &st) != 0))
+    return false;
+  return (uint64_t)st.st_size >= most.rlim_cur;
+}
+
 /* Tells what LMDB's or the system's code `rc` means for `path`. */
 lode_status kv_failure (lode_error *e, int rc, const char *path) {
-  if (rc == EIO && disk_is_full(path))
+  if (rc == EIO && (disk_is_full(path) || file_is_full(path)))
     rc = ENOSPC; /* LMDB says so of a write that was cut short */
   switch (rc) {
     case MDB_NOTFOUND:
@@ -338,27 +354,35 @@ static lode_status create (const files *f, const lode_options *o,
   return st;
 }
 
+/* env_open, alone. */
+static lode_status env_enter (kv_env *env, const files *f,
+                              const lode_options *o, lode_error *error) {
+  int fd, rc;
+  lode_status st = kv_place_enter(f, o->lock_timeout, &fd, error);
+  if (st != LODE_OK)
+    return st;
+  rc = env_open(env, f, o);
+  if (fd >= 0)
+    close(fd);
+  return rc == 0 ? LODE_OK : kv_failure(error, rc, f->base);
+}
+
 /* A new environment for a file that is there. */
 static lode_status env_new (const files *f, const lode_options *o,
                             const kv_hooks *hooks, kv_env **out,
                             lode_error *error) {
   lode_status st = kv_place_ask(f, error);
   kv_env *env;
-  int rc;
   if (st != LODE_OK)
     return st;
   env = env_alloc(f->base, o);
   if (env == NULL)
     return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
-  rc = env_open(env, f, o);
-  if (rc != 0) {
-    st = kv_failure(error, rc, f->base);
-    goto failed;
-  }
-  st = kv_place_tell(env, f, error);
-  if (st != LODE_OK)
-    goto failed;
-  st = kv_side_open(env, f, o, error);
+  st = env_enter(env, f, o, error);
+  if (st == LODE_OK)
+    st = kv_place_tell(env, f, error);
+  if (st == LODE_OK)
+    st = kv_side_open(env, f, o, error);
   if (st == LODE_OK)
     st = kv_side_doubt(env, f, o, hooks, error);
   if (st == LODE_OK)
@@ -373,7 +397,6 @@ static lode_status env_new (const files *f, const lode_options *o,
     *out = env;
     return LODE_OK;
   }
-failed:
   env_free(env);
   return st;
 }
@@ -382,7 +405,8 @@ failed:
 static lode_status same_options (const kv_env *env, const lode_options *o,
                                  lode_error *error) {
   const char *other = NULL;
-  if (o->max_size != 0 && whole_pages(o->max_size) != env->max_size)
+  if (o->max_size != 0 && whole_pages(o->max_size) !=
+      (env->tight ? env->roomy_quota : env->max_size))
     other = "max_size";
   else if (env->readonly && !o->readonly)
     other = "readonly";
@@ -463,6 +487,7 @@ lode_status kv_open (const files *f, const lode_options *options,
                      const kv_hooks *hooks, kv_env **env,
                      lode_error *error) {
   static fork_room room = { .mutex = &registry_mutex, .child = leave_all };
+  lode_options own = *options;
   lode_status st = make_if_absent(f, options, hooks, error);
   if (st != LODE_OK)
     return st;
@@ -474,7 +499,8 @@ lode_status kv_open (const files *f, const lode_options *options,
     return fail(error, LODE_NO_MEMORY, "%s: no memory", f->base);
   fork_notice();
   pthread_mutex_lock(&registry_mutex);
-  st = open_registered(f, options, hooks, env, error);
+  own.max_size = kv_space_quota(own.max_size);
+  st = open_registered(f, &own, hooks, env, error);
   pthread_mutex_unlock(&registry_mutex);
   return st;
 }

@@ -20,12 +20,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "check.h"
+
+/* How long somebody else may be opening or closing the file. */
+#define TRIES 5
+static const struct timespec nap = { 0, 2000000 };
 
 #define LOOK 100                        /* ms between two looks */
 #define BYTES_FIRST ((off_t)1 << 41)    /* which say the lock file */
@@ -74,18 +79,55 @@ static void find_descriptors (kv_env *env, int n, const struct stat *data,
 /* }================================================================== */
 
 /* {==================================================================
+** Opening, one at a time
+** =================================================================== */
+
+static int open_to_read (const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  return fd < 0 ? fd : files_above_stdio(fd);
+}
+
+/*
+** Who opens a file that nobody has open makes the lock file anew, and only
+** then enters the number of the last commit. LMDB lets others wait until
+** that is done. But if the first one is killed before, those who wait go on
+** with the number 0, and the first commit of theirs takes the place of the
+** last one that was made. So nobody waits there, but here: then the next
+** one finds the file free, and makes the lock file anew. The system gives
+** this lock back after LMDB's when a process ends.
+*/
+lode_status kv_place_enter (const files *f, unsigned timeout, int *fd,
+                            lode_error *error) {
+  struct timespec until = gate_deadline(timeout);
+  *fd = open_to_read(f->data);
+  if (*fd < 0)
+    return kv_failure(error, errno, f->data);
+  while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return LODE_OK; /* a file system without such locks */
+    if (gate_past(&until)) {
+      close(*fd);
+      *fd = -1;
+      return fail(error, LODE_BUSY, "%s: another process has been opening it "
+                  "for %u ms; if it is stopped, resume or end it", f->base,
+                  timeout);
+    }
+    nanosleep(&nap, NULL);
+  }
+  return LODE_OK;
+}
+
+/* }================================================================== */
+
+/* {==================================================================
 ** The byte that says the lock file
 ** =================================================================== */
 
-/* How long somebody else may be opening or closing the file. */
-#define TRIES 5
-static const struct timespec nap = { 0, 2000000 };
-
 #ifdef F_OFD_SETLK
 
-static off_t byte_of (const kv_place *p) {
-  uint64_t n = (uint64_t)p->device * UINT64_C(0x9E3779B97F4A7C15) ^
-               (uint64_t)p->lock_inode * UINT64_C(0xC2B2AE3D27D4EB4F);
+static off_t byte_of (dev_t device, ino_t inode) {
+  uint64_t n = (uint64_t)device * UINT64_C(0x9E3779B97F4A7C15) ^
+               (uint64_t)inode * UINT64_C(0xC2B2AE3D27D4EB4F);
   return BYTES_FIRST + (off_t)(n >> 44);
 }
 
@@ -101,7 +143,7 @@ static bool others_locked (int fd, int kind, off_t first, off_t n) {
 
 /* Whether the byte of another lock file is locked. */
 static bool others_differ (const kv_place *p) {
-  off_t mine = byte_of(p), end = BYTES_FIRST + BYTES;
+  off_t mine = byte_of(p->device, p->lock_inode), end = BYTES_FIRST + BYTES;
   return (mine > BYTES_FIRST && others_locked(p->byte, F_OFD_GETLK,
             BYTES_FIRST, mine - BYTES_FIRST)) ||
          (mine + 1 < end && others_locked(p->byte, F_OFD_GETLK, mine + 1,
@@ -110,20 +152,18 @@ static bool others_differ (const kv_place *p) {
 
 static bool lock_byte (const kv_place *p) {
   struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET,
-                        .l_start = byte_of(p), .l_len = 1 };
+                        .l_start = byte_of(p->device, p->lock_inode),
+                        .l_len = 1 };
   return fcntl(p->byte, F_OFD_SETLK, &lock) == 0;
 }
 
-static int open_to_read (const char *path) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  return fd < 0 ? fd : files_above_stdio(fd);
-}
-
-/* Whether somebody has the data file open, and nobody the lock file. */
+/* Whether somebody has the lock file's byte, but nobody the file itself. */
 static bool locks_are_lost (const files *f) {
   int data = open_to_read(f->data), lock = open_to_read(f->lock);
-  bool lost = data >= 0 && lock >= 0 &&
-              others_locked(data, F_OFD_GETLK, BYTES_FIRST, BYTES) &&
+  struct stat st;
+  bool lost = data >= 0 && lock >= 0 && fstat(lock, &st) == 0 &&
+              others_locked(data, F_OFD_GETLK,
+                            byte_of(st.st_dev, st.st_ino), 1) &&
               !others_locked(lock, F_GETLK, 0, 0);
   if (data >= 0)
     close(data);

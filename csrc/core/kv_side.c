@@ -39,6 +39,7 @@ lode_status kv_side_open (kv_env *env, const files *f, const lode_options *o,
     writer_init(&env->writer, NULL, 0);
     return st;
   }
+  kv_space_ballast(env, true);
   mdb_reader_check(env->mdb, NULL);
   return LODE_OK;
 }

@@ -14,7 +14,6 @@
 
 #define MAP_STEP ((uint64_t)64 << 20)  /* least growth */
 #define MAP_NEAR ((uint64_t)1 << 30)   /* log when no more than this is left */
-#define ALLOWANCE ((uint64_t)1 << 20)  /* past the quota, for deletes */
 #define GROW_TRIES 40
 #define BUMP_TIMEOUT 100               /* ms; see pass_time */
 
@@ -82,7 +81,7 @@ static uint64_t map_next (const kv_env *env, bool allowance) {
   if (env->max_size != 0) {
     uint64_t most = env->max_size;
     if (allowance)
-      most += ALLOWANCE + most / 32;
+      most += KV_ALLOWANCE + most / 32;
     if (most <= env->map_size)
       return 0;
     if (next > most)
@@ -95,9 +94,7 @@ static lode_status map_grow (kv_env *env, bool allowance, lode_error *e) {
   uint64_t next = map_next(env, allowance);
   lode_status st;
   if (next == 0)
-    return fail(e, LODE_FULL, "%s is full: its quota (max_size) is %llu "
-                "bytes; delete entries, or reopen it with a larger one",
-                env->name, (unsigned long long)env->max_size);
+    return kv_space_full(env, e);
   st = kv_map_change(env, next, e);
   if (st == LODE_OK && env->max_size != 0 && env->map_size > env->max_size)
     env->widened = true;
@@ -233,6 +230,8 @@ static lode_status make_room (kv_txn *t, bool deleting) {
     if (pass_time(t))
       return LODE_OK;
   }
+  if (deleting && env->tight)
+    kv_space_ballast(env, false);
   st = map_grow(env, deleting, t->error);
   t->allowance = env->widened;
   return st;
@@ -327,10 +326,7 @@ static lode_status write (kv_txn *t, log_op op, kv_db db, lode_slice key,
   lode_assert(t->depth > 0);
   if (t->logging) {
     if (t->allowance && !deleting)
-      return fail_at(t, t->depth, fail(t->error, LODE_FULL, "%s is full: "
-             "its quota (max_size) is %llu bytes; delete entries, or reopen "
-             "it with a larger one", t->env->name,
-             (unsigned long long)t->env->max_size));
+      return fail_at(t, t->depth, kv_space_full(t->env, t->error));
     st = log_add(t, op, db, key, value);
     if (st != LODE_OK)
       return fail_at(t, t->depth, st);
@@ -341,6 +337,7 @@ static lode_status write (kv_txn *t, log_op op, kv_db db, lode_slice key,
       return grow_and_replay(t, deleting);
     t->log.size = before;
     st = txn_failure(t, rc);
+    kv_space_note(t->env, st);
     if (st > LODE_EXISTS && st != LODE_BAD_KEY)
       fail_at(t, t->depth, st);
   }
@@ -464,6 +461,10 @@ static lode_status begin_outermost (kv_txn *t) {
   if (st != LODE_OK)
     return st;
   kv_readers_clear(env, now);
+  if (env->tight)
+    st = kv_space_look(env, t->error);
+  if (st != LODE_OK)
+    return st;
   if (env->widened) { /* back to the quota before anything is added */
     st = kv_map_change(env, env->max_size, t->error);
     if (st != LODE_OK)
@@ -647,17 +648,18 @@ lode_status kv_write_commit (kv_txn *t) {
   if (t->depth > 1)
     return commit_inner(t);
   number = mdb_txn_id(t->txn);
-  rc = mdb_txn_commit(t->txn);
+  rc = kv_space_commit(t->env, t->txn);
   t->txn = t->levels[1].txn = NULL;
   while (rc == MDB_MAP_FULL && t->logging && st == LODE_OK) {
     bool deleting = t->allowance || !log_adds(t);
     if ((st = grow_and_replay(t, deleting)) == LODE_OK) {
-      rc = mdb_txn_commit(t->txn);
+      rc = kv_space_commit(t->env, t->txn);
       t->txn = t->levels[1].txn = NULL;
     }
   }
   if (st == LODE_OK && rc != 0)
     st = txn_failure(t, rc);
+  kv_space_note(t->env, st);
   if (st == LODE_OK) {
     kv_dbs_keep(t, 1);
     note_commit(t, number);

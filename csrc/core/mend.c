@@ -471,7 +471,10 @@ static lode_status mend_all (lode_store *s, const lode_check_options *o,
                              lode_check_report *report) {
   mend m = { s, o, report, { NULL, 0, 0 } };
   bool own;
-  lode_status st = handle_write(s, &own);
+  lode_status st;
+  s->ahead = queue_troubled(s->shared->queue); /* it may wait for just this */
+  st = handle_write(s, &own);
+  s->ahead = false;
   if (st != LODE_OK)
     return st;
   st = mend_catalog(&m);

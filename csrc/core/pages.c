@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -26,6 +27,7 @@
 #define WINDOW_SIZE ((size_t)1 << 18) /* bytes read in one go */
 #define WARM_STEP ((uint64_t)1 << 17) /* the system takes no more at once */
 #define WARM_AHEAD ((uint64_t)1 << 26)
+#define META_TRIES 3
 #define MISSING_MAX 4096 /* pages past the end; more: a file that was cut */
 
 /* {==================================================================
@@ -265,6 +267,28 @@ static lode_status pages_prepare (pages *f, lode_error *error) {
   return LODE_OK;
 }
 
+/* What is wrong with the meta page beside that of `number`, or null. */
+static const char *neighbour_wrong (const meta m[2], uint64_t number) {
+  const meta *other = &m[(number & 1) ^ 1];
+  uint64_t n = other->state.number;
+  if (other->wrong != NULL)
+    return other->wrong;
+  if (n + 1 != number && n != number + 1)
+    return "its transaction doesn't stand beside the other's";
+  return other->page_size != m[number & 1].page_size
+         ? "it gives another size of a page" : NULL;
+}
+
+/* Reads both, again where one is just being written. */
+static void metas_read_beside (const pages *f, meta m[2], uint64_t number) {
+  const struct timespec nap = { 0, 1000000 };
+  metas_read(f, m);
+  for (int i = 0; i < META_TRIES && neighbour_wrong(m, number) != NULL; i++) {
+    nanosleep(&nap, NULL);
+    metas_read(f, m);
+  }
+}
+
 /* Takes the meta page of a transaction, which the caller has pinned. */
 static lode_status take_pinned (pages *f, const meta m[2], uint64_t number,
                                 const meta **best, lode_error *error) {
@@ -284,8 +308,12 @@ static lode_status take_pinned (pages *f, const meta m[2], uint64_t number,
   else if (!roots_ok(pinned))
     pages_tell(f, 0, "%u: the root of a tree can't be",
                (unsigned)(number & 1));
-  else
+  else {
+    const char *wrong = neighbour_wrong(m, number);
+    if (wrong != NULL)
+      pages_tell(f, 0, "%u: %s", (unsigned)(number & 1) ^ 1, wrong);
     return LODE_OK;
+  }
   return LODE_ABSENT;
 }
 
@@ -297,7 +325,10 @@ lode_status pages_open (pages *f, uint64_t number, lode_error *error) {
   uint64_t there;
   if (fstat(f->fd, &st) != 0)
     return fail(error, LODE_IO, "%s", strerror(errno));
-  metas_read(f, m);
+  if (number != 0)
+    metas_read_beside(f, m, number);
+  else
+    metas_read(f, m);
   if (!m[0].magic && m[0].later)
     return fail(error, LODE_INCOMPATIBLE, "the file was written by LMDB "
                 "1.0, whose pages this lode doesn't know");

@@ -34,7 +34,7 @@ static uint64_t hash_of (const queue *q, uint32_t number, lode_slice whole) {
 /* Where the chain holds the write of this key, or ends. */
 static queue_write **place_of (const queue *q, uint64_t hash,
                                uint32_t number, lode_slice whole) {
-  queue_write **at = &q->slots[hash & (q->size - 1)];
+  queue_write **at = &q->slots[hash & (q->size - 1)].chain;
   while (*at != NULL && !((*at)->hash == hash && (*at)->number == number &&
                           slice_equal((*at)->whole, whole)))
     at = &(*at)->chain;
@@ -57,13 +57,13 @@ static void index_remove (queue *q, const queue_write *w) {
 /* Makes room for as many chains as writes; without memory they grow. */
 static void index_grow (queue *q) {
   size_t old = q->size;
-  queue_write **slots = lode_malloc(old * 2 * sizeof *slots);
+  queue_slot *slots = lode_malloc(old * 2 * sizeof *slots);
   if (slots == NULL)
     return;
   memset(slots, 0, old * 2 * sizeof *slots);
   for (size_t i = 0; i < old; i++)
-    for (queue_write *w = q->slots[i], *next; w != NULL; w = next) {
-      queue_write **home = &slots[w->hash & (old * 2 - 1)];
+    for (queue_write *w = q->slots[i].chain, *next; w != NULL; w = next) {
+      queue_write **home = &slots[w->hash & (old * 2 - 1)].chain;
       next = w->chain;
       w->chain = *home;
       *home = w;

@@ -41,6 +41,8 @@ typedef struct queue_write { /* a write of one key; fixed once accepted */
   unsigned char bytes[];
 } queue_write;
 
+typedef struct queue_slot { queue_write *chain; } queue_slot;
+
 /* Commits all that is pending, for who holds the writer lock by `lock`. */
 typedef lode_status queue_commit_fn (void *committer, kv_txn *lock);
 
@@ -48,12 +50,13 @@ typedef struct queue {
   _Atomic uint64_t last;   /* id of the write accepted last; 0: none yet */
   _Atomic size_t count;    /* writes that there are */
   _Atomic uint64_t holds;  /* times that it was held */
-  _Atomic bool troubled;   /* the last batch failed, or losses are to be told */
+  _Atomic bool troubled;   /* the last batch failed, or there are losses
+                              to be told */
   pthread_mutex_t mutex;   /* of all that follows */
   pthread_cond_t moved;    /* there is room, or nobody holds it any more */
   pthread_cond_t due;      /* for the thread that waits in queue_wait */
   queue_write *first, *newest;
-  queue_write **slots;     /* the index: chains, by hash */
+  queue_slot *slots;       /* the index, by hash */
   size_t size;             /* of `slots`, a power of two */
   size_t bytes;            /* of keys and values */
   unsigned char secret[HASH_SIZE];

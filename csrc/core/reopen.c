@@ -108,6 +108,7 @@ lode_status handle_reopen (lode_store *s) {
   if (is_inside(s))
     return kv_left_behind(s->env, &s->error);
   options.create = false;
+  options.check = LODE_CHECK_NONE; /* the parent's opening did it */
   st = kv_open(&s->files, &options, &catalog_hooks, &env, &s->error);
   if (st != LODE_OK)
     return st;

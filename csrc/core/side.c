@@ -21,6 +21,8 @@
 
 #define FACTS 24           /* where what the crc is over begins */
 #define SIDE_USERS ((off_t)1 << 42)
+#define BALLAST_AT 4096
+#define BALLAST (128 * 1024)
 #define TRIES 20           /* to read it while another writes it */
 
 static const char magic[8] = { 'l', 'o', 'd', 'e', 's', 'i', 'd', 'e' };
@@ -283,6 +285,18 @@ bool side_unsynced (int fd) {
 
 bool side_synced (int fd) {
   return clear_unsynced(fd, true);
+}
+
+void side_ballast (int fd, bool keep) {
+  struct stat st;
+  if (fstat(fd, &st) != 0)
+    return;
+  if (!keep && st.st_size > SIDE_SIZE)
+    (void)!ftruncate(fd, SIDE_SIZE);
+#ifdef __linux__
+  if (keep && st.st_size < (off_t)(BALLAST_AT + BALLAST))
+    (void)fallocate(fd, 0, BALLAST_AT, BALLAST);
+#endif
 }
 
 void side_end (int fd) {

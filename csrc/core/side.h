@@ -5,7 +5,7 @@
 **   side := "lodeside" (8), process (4), zeros (4), mark (8),
 **           tag (4), state (4), store id (16), boot id (16),
 **           mark at the last close (8), crc (4) of the five before it,
-**           zeros up to SIDE_SIZE
+**           zeros up to SIDE_SIZE, and the ballast: more zeros
 **
 ** `process` is who wrote last, for messages; `mark` belongs to clock.h.
 ** All in this machine's order.
@@ -67,6 +67,11 @@ bool side_belongs (int fd, const unsigned char id[16]);
 bool side_unsynced (int fd);
 /* All was synced. The writer lock is held. */
 bool side_synced (int fd);
+/*
+** Keeps some room on the disk with the file, or gives it up. That is for
+** when there is none (kv_space.c); it may fail.
+*/
+void side_ballast (int fd, bool keep);
 /* This process ends its use. The writer lock is held. */
 void side_end (int fd);
 

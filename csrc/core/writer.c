@@ -121,19 +121,13 @@ bool writer_unsynced (writer *w) {
   return w->fd < 0 || writer_is_unsynced(w) || side_unsynced(w->fd);
 }
 
-static bool past (const struct timespec *until) {
-  struct timespec now = gate_deadline(0);
-  return now.tv_sec > until->tv_sec ||
-         (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
-}
-
 /* Locks out the other processes: tries at once, then ever more rarely. */
 static lode_status lock_file (writer *w, const struct timespec *until) {
   struct timespec nap = { 0, 20000 };
   while (flock(w->fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR)
       return LODE_IO;
-    if (past(until))
+    if (gate_past(until))
       return LODE_BUSY;
     nanosleep(&nap, NULL);
     if (nap.tv_nsec < 1000000)

@@ -170,6 +170,7 @@ static void push_report (lua_State *L, const job *j,
                          const lode_check_report *r, bool repair) {
   lua_createtable(L, 0, 8);
   set_flag(L, "ok", r->ok);
+  if (!r->ok) set_flag(L, "mendable", r->mendable);
   lhandle_set_number(L, "entries", r->entries);
   lhandle_set_number(L, "collections", r->collections);
   lhandle_set_number(L, "bytes", r->bytes);

@@ -125,12 +125,18 @@ void lerror_open (lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable);
 }
 
-/* [-0, +1, m] "file:line" of the Lua code that is running, or nil. */
-static void push_where (lua_State *L) {
+/*
+** [-0, +1, m] "file:line" of the Lua code that is running, or nil. `own`:
+** that is a file of lode's, and meant is the code that has called it.
+*/
+static void push_where (lua_State *L, bool own) {
   lua_Debug ar;
+  char file[LUA_IDSIZE] = "";
   for (int level = 0; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0) {
+    if (ar.currentline <= 0) continue;
+    if (own && file[0] == '\0') memcpy(file, ar.short_src, sizeof(file));
+    if (strcmp(file, ar.short_src) != 0) {
       lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
       return;
     }
@@ -145,7 +151,7 @@ void lerror_new (lua_State *L, lode_status status) {
   lua_setfield(L, -2, "message");
   lua_pushstring(L, lode_status_name(status));
   lua_setfield(L, -2, "code");
-  push_where(L);
+  push_where(L, false);
   lua_setfield(L, -2, "where");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
   lua_setmetatable(L, -2);
@@ -213,6 +219,8 @@ int lerror_lua_raise (lua_State *L) {
     return lerror_argument(L, 2, "a message expected");
   lua_pushvalue(L, 2);
   lerror_new(L, status);
+  push_where(L, true);
+  lua_setfield(L, 4, "where");
   if (lua_istable(L, 3)) {
     for (lua_pushnil(L); lua_next(L, 3) != 0;) {
       lua_pushvalue(L, -2);

@@ -8,6 +8,7 @@
 -- operations, for counting instructions; a load is done once. The jobs
 -- named floor_* don't use lode: see floor_lua.c. The jobs put_commit and
 -- put_behind wait for a disk: theirs is the time of the clock on the wall.
+-- An operation of a sweep is an entry that is removed.
 
 local vm = jit and "luajit" or "lua" .. _VERSION:match "%d%.%d"
 package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
@@ -18,6 +19,9 @@ local floor = require "floor_lua"
 local STEP = 1000       -- operations between two looks at the clock
 local LONG_ENOUGH = 0.3 -- seconds
 local VALUES = 256
+local DUE = 1000        -- entries that a sweep removes
+local TTL = 1e8         -- seconds that entries with an end have
+local CACHED = 1000     -- entries that are read again and again
 
 local name, path, n, ops = arg[1], arg[2], tonumber(arg[3]), tonumber(arg[4])
 
@@ -33,6 +37,8 @@ local keep = ballast(7 * (tonumber(os.getenv "LODE_BENCH_ROUND") or 0))
 -- Values are made once: what is measured is lode's work, not theirs.
 local values = {}
 for i = 0, VALUES - 1 do values[i] = floor.value(i) end
+
+local function value(i) return values[i % VALUES] end
 
 local function small_table()
   return { name = "Ada", plan = "pro", n = 42, tags = { "a", "b", "c" } }
@@ -71,6 +77,54 @@ local function open_floor(make)
   end
 end
 
+-- Entries with an end, and a clock that is set: `now`. Due are those of
+-- the keys that `make` gives.
+local function open_timed(make)
+  return function ()
+    local lode = require "lode"
+    local on = { lode = lode, now = os.time(), due = {} }
+    on.store = lode.open(path, {
+      durability = "os", maintenance = "off",
+      clock = function () return on.now end,
+    })
+    on.d = on.store:dict("d", { ttl = TTL })
+    for i = 0, DUE - 1 do on.due[i] = make(i) end
+    return on
+  end
+end
+
+local function spread(i) return floor.key(0, i * (n / DUE)) end
+local function beside(i) return "~" .. floor.ascending(i) end
+
+-- Entries with an end, by the system's clock.
+local function open_mortal(make)
+  return function ()
+    local lode = require "lode"
+    local store = lode.open(path, { durability = "os" })
+    return {
+      lode = lode, store = store, d = store:dict("d", { ttl = TTL }),
+      keys = make and make_keys(make),
+    }
+  end
+end
+
+-- CACHED entries that are strings or tables, in `d`: a dict with a cache,
+-- one without, or a plain table.
+local function open_hot(dict_of, value_of)
+  return function ()
+    local lode = require "lode"
+    local store = lode.open(path, { durability = "os" })
+    local on = { store = store, keys = {} }
+    on.d = dict_of == "table" and {}
+      or store:dict(dict_of, { cache = dict_of == "cached" and CACHED or nil })
+    for i = 0, CACHED - 1 do
+      on.keys[i] = floor.key(0, i)
+      on.d[on.keys[i]] = value_of(i)
+    end
+    return on
+  end
+end
+
 local function open_sets()
   local lode = require "lode"
   local store = lode.open(path, { durability = "os" })
@@ -106,6 +160,31 @@ local function put_step(on, at)
     d[keys[i]] = values[i % VALUES]
   end
   return STEP
+end
+
+-- All of them once; STEP is as many.
+local function hot_step(on)
+  local d, keys = on.d, on.keys
+  for i = 0, CACHED - 1 do
+    local _ = d[keys[i]]
+  end
+  return CACHED
+end
+
+-- Writes entries whose end comes at once.
+local function make_due(on)
+  on.store:transaction(function ()
+    for i = 0, DUE - 1 do
+      on.lode.dict.set(on.d, on.due[i], values[i % VALUES], 1)
+    end
+  end)
+  on.now = on.now + 2
+end
+
+local function sweep_step(on)
+  local removed, more = on.store:maintain()
+  assert(removed == DUE and not more, "the sweep removed another number")
+  return removed
 end
 
 local function batch_step(on, at)
@@ -239,6 +318,7 @@ local jobs = {
   load_tables = {
     open = open(loaded), step = load_tables_step, once = true,
   },
+  load_mortal = { open = open_mortal(loaded), step = load_step, once = true },
   load_sets = { open = open_sets, step = load_sets_step, once = true },
   get = { open = open(visited), step = get_step, warm = walk_step },
   absent = { open = open(absent), step = get_step, warm = walk_step },
@@ -264,6 +344,23 @@ local jobs = {
   },
   merge = { open = open_sets, step = merge_step },
   memory = { open = open(), print = print_memory },
+  get_mortal = {
+    open = open_mortal(visited), step = get_step, warm = walk_step,
+  },
+  put_mortal = {
+    open = open_mortal(visited), step = put_step, warm = walk_step,
+  },
+  sweep = { open = open_timed(spread), prepare = make_due,
+            step = sweep_step },
+  sweep_beside = { open = open_timed(beside), prepare = make_due,
+                   step = sweep_step },
+  hit_string = { open = open_hot("cached", value), step = hot_step },
+  hit_table = { open = open_hot("cached", small_table), step = hot_step },
+  miss_string = { open = open_hot("plain", value), step = hot_step },
+  miss_table = { open = open_hot("plain", small_table), step = hot_step },
+  floor_hit_string = { open = open_hot("table", value), step = hot_step },
+  floor_hit_table = { open = open_hot("table", small_table),
+                      step = hot_step },
   floor_get = {
     open = open_floor(visited), step = get_step, warm = get_all,
   },

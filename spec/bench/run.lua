@@ -26,15 +26,20 @@ local SIDES = {
 }
 local FEW, MANY = 20000, 60000 -- operations, where instructions are counted
 local SMALL, LARGE = 100000, 1000000
+local TINY, DUE = 10000, 1000 -- of sweeps
 local LINE = "%-38s %4s %6s %8s %8s %8s %6s %8s  %s\n"
 
 -- What to measure, in the order of the table. `store` is what is loaded
 -- before the job (fresh: before each round, as the job changes it). `floor`
 -- is the job of lode_side.lua that shows the cost without lode.
 -- A ratio is raw / lode, so more is better, with `least` as its target;
--- of a walk it is lode / floor, of a size lode / raw, and `most` its target,
--- as for instructions and memory. A row without a target is there to be
--- read.
+-- of a walk and of what is cached it is lode / floor, of a size lode / raw,
+-- and `most` its target, as for instructions and memory. Of a sweep the
+-- floor is lode's as well: as many entries due among 10^4 of them, not
+-- among n; where they lie all over the dict, more of its pages are written,
+-- which is no work of lode's but of the memory and the system, so what has
+-- a target there is the number of instructions. A row without a target is
+-- there to be read.
 local rows = {
   { "d[k], 100-byte string", kind = "time", raw = "get", lode = "get",
     floor = "floor_get", store = "load", least = 0.52 },
@@ -77,6 +82,25 @@ local rows = {
   { "#(a * b), half shared, a member", kind = "time", raw = "merge",
     lode = "merge", store = "load_sets", least = 0.5 },
   { "bytes of file per entry", kind = "size", store = "load", most = 1.12 },
+  { "d[k], 100-byte string, with a ttl", kind = "time", raw = "get",
+    lode = "get_mortal", store = "load", lode_store = "load_mortal" },
+  { "d[k] = v, with a ttl", kind = "time", raw = "put", lode = "put_mortal",
+    store = "load", lode_store = "load_mortal", fresh = true },
+  { "sweep of 1,000 due side by side", kind = "sweep",
+    lode = "sweep_beside", store = "load_mortal", n = LARGE, smaller = true,
+    most = 1.5 },
+  { "sweep of 1,000 due all over", kind = "sweep_count", lode = "sweep",
+    store = "load_mortal", n = LARGE, smaller = true, most = 1.5 },
+  { "sweep of 1,000 due all over", kind = "sweep", lode = "sweep",
+    store = "load_mortal", n = LARGE, smaller = true },
+  { "cache hit, string; floor: Lua table", kind = "hit",
+    lode = "hit_string", floor = "floor_hit_string", most = 4 },
+  { "cache hit, table; floor: Lua table", kind = "hit", lode = "hit_table",
+    floor = "floor_hit_table", most = 4 },
+  { "the same string without a cache", kind = "hit", lode = "miss_string",
+    floor = "floor_hit_string" },
+  { "the same table without a cache", kind = "hit", lode = "miss_table",
+    floor = "floor_hit_table" },
   { "bytes of file per entry", kind = "size", store = "load", n = LARGE,
     most = 1.12 },
   { "peak memory of a walk, KiB", kind = "memory", lode = "memory",
@@ -114,30 +138,34 @@ local function measure(side, job, path, n)
   return assert(tonumber(text), text)
 end
 
+-- Instructions of a job that does `ops` operations: all, or those of one
+-- function and what it calls.
+local function collected(ops, side, job, path, n, within)
+  local text = output_of("valgrind --tool=callgrind "
+    .. (within and "--toggle-collect=" .. within or "")
+    .. " --callgrind-out-file=/dev/null "
+    .. command_of(side, job, path, n, ops))
+  return assert(tonumber(text:match "Collected : (%d+)"), text)
+end
+
 -- Instructions of one operation.
-local function count(side, job, path, n)
-  local function collected(ops)
-    local text = output_of("valgrind --tool=callgrind "
-      .. "--callgrind-out-file=/dev/null "
-      .. command_of(side, job, path, n, ops))
-    return assert(tonumber(text:match "Collected : (%d+)"), text)
-  end
-  return (collected(MANY) - collected(FEW)) / (MANY - FEW)
+local function count(...)
+  return (collected(MANY, ...) - collected(FEW, ...)) / (MANY - FEW)
 end
 
 local loaded = {} -- [path] = true: stores that rows have in common
 
 -- The path of the side's store for this row, loaded where the row asks.
 local function store_for(row, side, n)
-  local path = string.format("%s/%s-%s-%d", root, side,
-                             row.store or "empty", n)
-  if row.fresh or not row.store then
+  local load = side == "lode" and row.lode_store or row.store
+  local path = string.format("%s/%s-%s-%d", root, side, load or "empty", n)
+  if row.fresh or not load then
     path = path .. "-fresh"
     remove(path)
     loaded[path] = nil
   end
-  if row.store and not loaded[path] then
-    output_of(command_of(side, row.store, path, n))
+  if load and not loaded[path] then
+    output_of(command_of(side, load, path, n))
     loaded[path] = true
   end
   return path
@@ -172,6 +200,36 @@ function kinds.walk(row, n)
   return raw, lode, floor, lode / floor
 end
 
+-- Nothing here is LMDB's.
+function kinds.hit(row, n)
+  local lode = measure("lode", row.lode, store_for(row, "lode", n), n)
+  local floor = measure("lode", row.floor, store_for(row, "lode", n), n)
+  return nil, lode, floor, lode / floor
+end
+
+function kinds.sweep(row, n)
+  local function cost(entries)
+    return measure("lode", row.lode, store_for(row, "lode", entries),
+                   entries)
+  end
+  local many, few = cost(n), cost(TINY)
+  return nil, many, few, many / few
+end
+
+-- Only what is done within store:maintain, in the second and third of three.
+function kinds.sweep_count(row, n)
+  local function cost(entries)
+    local path = store_for(row, "lode", entries)
+    local function instructions(ops)
+      return collected(ops, "lode", row.lode, path, entries,
+                       "lode_maintain")
+    end
+    return (instructions(3 * DUE) - instructions(DUE)) / (2 * DUE)
+  end
+  local many, few = cost(n), cost(TINY)
+  return nil, many, few, many / few
+end
+
 -- Both sides are lode here, and each begins with an empty store.
 function kinds.disk(row, n)
   local path = output_of("mktemp -d " .. quoted(disk .. "/bench-XXXXXX"))
@@ -204,9 +262,11 @@ function kinds.memory(row, n)
   return nil, peak, nil, peak
 end
 
-local UNITS = { time = "ns", walk = "ns", disk = "ns", count = "instr",
+local UNITS = { time = "ns", walk = "ns", disk = "ns", hit = "ns",
+                sweep = "ns", count = "instr", sweep_count = "instr",
                 size = "bytes", memory = "KiB" }
-local REPEATED = { time = true, walk = true, disk = true }
+local REPEATED = { time = true, walk = true, disk = true, hit = true,
+                   sweep = true }
 
 local function number(x)
   if not x then return "" end
@@ -257,7 +317,7 @@ end
 -- Rows that a quick run leaves out: those of 10^6 entries, but where the
 -- same is worth a look on fewer.
 local function wanted(row, has_valgrind)
-  if row.kind == "count" and not has_valgrind then return false end
+  if row.kind:find "count" and not has_valgrind then return false end
   if row.kind == "disk" and in_memory(disk) then return false end
   if only and not row[1]:find(only, 1, true) then return false end
   return not (quick and row.n == LARGE and not row.smaller)

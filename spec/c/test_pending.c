@@ -5,6 +5,7 @@
 */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -448,6 +449,11 @@ static bool says (lode_store *s, const char *words) {
   return strstr(lode_store_error(s)->text, words) != NULL;
 }
 
+static lode_status info (lode_coll *c, const lode_key *key) {
+  lode_entry e;
+  return lode_info(c, key, &e);
+}
+
 /* Fills the store; what is pending then has failed for want of room. */
 static int fill (lode_store *s, lode_coll *c) {
   static char big[8000];
@@ -529,6 +535,34 @@ static void dropped_to_make_room (void) {
   expect(put_number(d, 2, 2) == LODE_OK && lode_flush(s) == LODE_OK);
   expect(holds(d, 1, 1) && holds(d, 2, 2) && len_of(d) == 2);
   lode_coll_close(d);
+  scratch_close(s);
+}
+
+/* A disk without room: here, files may not grow past where they are. */
+static void disk_full (void) {
+  lode_store *s = open_behind("disk");
+  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
+  static char big[200000];
+  struct rlimit before, limit;
+  void (*handler) (int) = signal(SIGXFSZ, SIG_IGN);
+  expect(put_number(c, 1, 1) == LODE_OK && lode_flush(s) == LODE_OK);
+  getrlimit(RLIMIT_FSIZE, &before);
+  limit = before;
+  limit.rlim_cur = stats_of(s).file_size + 50000;
+  expect(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  expect(put_integer(c, 2, slice_of(big, sizeof big)) == LODE_OK);
+  expect(put_number(c, 3, 3) == LODE_OK);
+  expect(lode_flush(s) == LODE_DISK_FULL && says(s, "2 writes behind"));
+  expect(put_number(c, 4, 4) == LODE_DISK_FULL);
+  expect(holds(c, 3, 3) && has_integer(c, 2) == LODE_OK && len_of(c) == 1);
+  expect(with_integer(c, 2, info) == LODE_DISK_FULL); /* asks the file */
+  expect(delete_integer(c, 1) == LODE_OK && holds(c, 1, -1));
+  expect(stats_of(s).pending == 2 && stats_of(s).failed == LODE_DISK_FULL);
+  expect(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  signal(SIGXFSZ, handler);
+  expect(put_number(c, 4, 4) == LODE_OK); /* which tries again first */
+  expect(lode_flush(s) == LODE_OK && len_of(c) == 3);
+  lode_coll_close(c);
   scratch_close(s);
 }
 
@@ -885,6 +919,7 @@ int main (void) {
   test_group("a full store", full);
   test_group("a failure is told", told_once);
   test_group("a drop that makes room", dropped_to_make_room);
+  test_group("a full disk", disk_full);
   test_group("closed while it is full", closed_when_full);
   test_group("dropped by another process", dropped_elsewhere);
   test_group("dropped by this process", dropped_here);

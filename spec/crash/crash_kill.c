@@ -59,8 +59,8 @@ static void writer_process (const plan *pl, unsigned p, uint64_t round) {
     w->id = p * LANE_THREADS + i;
     w->l = &shared->lane[w->id];
     w->random = seed ^ round << 8 ^ w->id;
-    if (i % 2 == 1)
-      w->options.durability = LODE_OS;
+    w->options.durability = (lode_durability)((i + round) % 3);
+    w->late = w->options.durability == LODE_BEHIND;
     if (pthread_create(&threads[i], NULL, work_run, w) != 0)
       broken("no thread to be had");
   }
@@ -345,7 +345,8 @@ static plan plan_of (uint64_t epoch) {
     lode_options_init(o);
     o->single_file = single;
     o->map_size = maps[random_below(&random, LENGTH(maps))];
-    o->durability = random_below(&random, 3) == 0 ? LODE_OS : LODE_COMMIT;
+    o->flush_ops = 1 + random_below(&random, FLIGHT);
+    o->flush_ms = 1 + random_below(&random, 50);
     o->maintenance = (lode_maintenance)random_below(&random, 3);
   }
   return pl;
@@ -400,7 +401,7 @@ static void kills_at_random (void) {
       continue;
     printf("round %llu of seed %llu, %s: %s\n", (unsigned long long)round,
            (unsigned long long)seed, pl.path, shared->failure);
-    break;
+    return; /* the store stays, to be looked at */
   }
   remove_all(pl.path);
 }
@@ -427,7 +428,9 @@ int main (void) {
          (unsigned long long)rounds_done, (unsigned long long)on_disk,
          (unsigned long long)kills, (unsigned long long)ended,
          (unsigned long long)shared->acked, (unsigned long long)seed);
-  scratch_end();
-  rmdir(disk_dir);
+  if (!shared->failed) {
+    scratch_end();
+    rmdir(disk_dir);
+  }
   return test_end();
 }

@@ -67,15 +67,15 @@ local function shrink (seed, e, failed)
 end
 
 local function fail (seed, e, failed)
-  local all, first, n = failed.steps, e:match "^[^\n]*", nil
-  e, failed, n = shrink(seed, e, failed)
+  local all, first = failed.steps, e:match "^[^\n]*"
+  local shrunk, rest, n = shrink(seed, e, failed)
   local log = {}
-  for i = math.max(1, #failed.log - 59), #failed.log do
-    log[#log + 1] = failed.log[i]
+  for i = math.max(1, #rest.log - 59), #rest.log do
+    log[#log + 1] = rest.log[i]
   end
   error(("seed %d, operation %d: %s\nwith %d of its steps: %s\nthese: %s\n"
     .. "repeat with LODE_SEED=%d LODE_SEEDS=1 LODE_OPS=%d"):format(seed, all,
-      first, n, e, table.concat(log, "\n  "), seed, STEPS), 0)
+      first, n, shrunk, table.concat(log, "\n  "), seed, STEPS), 0)
 end
 
 describe("the model: dicts and sets as plain tables", function ()

@@ -72,10 +72,12 @@ end
 
 function oracle:copy ()
   local twin = oracle.new(self.pool, self.clock, self.life, self.owner)
-  for _, field in ipairs { "values", "dies", "fixed", "pending", "nothing",
-    "order" } do
+  for _, field in ipairs { "values", "dies", "fixed", "pending", "order" } do
     local from, to = self[field], twin[field]
     for i, v in pairs(from) do to[i] = v end
+  end
+  for i, one in pairs(self.nothing) do
+    twin.nothing[i] = { ends = one.ends, sure = one.sure }
   end
   for i, t in pairs(self.times) do
     twin.times[i] = { ctime = t.ctime, mtime = t.mtime, atime = t.atime,
@@ -193,9 +195,22 @@ function oracle:pass ()
   for i, t in pairs(self.dies) do
     if t <= now then die(self, i) end
   end
-  for i, t in pairs(self.nothing) do
-    if t <= now then self.nothing[i] = nil end
+  for _, one in pairs(self.nothing) do
+    if one.ends <= now then one.sure = false end
   end
+end
+
+-- fetch was told that there is nothing, for `seconds`.
+function oracle:remember_nothing (i, seconds)
+  self.nothing[i] = { ends = self.clock.now + seconds, sure = true }
+end
+
+-- Whether that is still so: nil, "surely", or "maybe", when its time had
+-- come before the clock was set back, as nobody has seen that.
+function oracle:knows_nothing (i)
+  local one = self.nothing[i]
+  if not one or one.ends <= self.clock.now then return nil end
+  return one.sure and "surely" or "maybe"
 end
 
 function oracle:clear ()

@@ -195,13 +195,15 @@ local function check_evicted (m, i)
   if life.most and m.n + oracle.count(m.pending) < life.most then
     error "evicted, though there is room"
   end
+  local function place (j)
+    if life.evict == "fifo" then return m.order[j] end
+    if life.evict == "rank" then return lives.rank(m.values[j]) end
+    if life.evict == "ttl" then return m.dies[j] or math.huge end
+    return 0
+  end
+  local limit = place(i)
   for j in pairs(m.values) do
-    if life.evict == "fifo" and m.order[j] < m.order[i]
-        or life.evict == "rank" and lives.rank(m.values[j]) < lives.rank(m.values[i])
-        or life.evict == "ttl"
-        and (m.dies[j] or math.huge) < (m.dies[i] or math.huge) then
-      before = before + 1
-    end
+    if place(j) < limit then before = before + 1 end
   end
   if before > 1 then
     error(("evicted by %s, though %d others come first"):format(life.evict,
@@ -303,8 +305,8 @@ local function settle_doubts (c, latest)
       if not there then m:kill(i) end
     end
   end
-  for i, ends in pairs(m.nothing) do
-    if ends <= latest then m.nothing[i] = nil end
+  for _, one in pairs(m.nothing) do
+    if one.ends <= latest then one.sure = false end
   end
 end
 
@@ -344,7 +346,6 @@ function world:transaction ()
   local fails = r:one_in(3)
   self:note(fails and "transaction that fails" or "transaction")
   local result = {}
-  self.writes_by_second = false
   local ok, e = pcall(self.store.transaction, self.store, function (...)
     assert(select("#", ...) == 2 and (...) == 1)
     self.depth = self.depth + 1
@@ -371,7 +372,6 @@ function world:swell ()
   self:reopen() -- the map is as small again as it can be
   local r, mine, written = self.r, {}, {}
   local c = self.dicts[r:int(2)] -- without a lifetime
-  self.writes_by_second = false
   local function write_large (size)
     local i = r:int(c.m.pool.n)
     local value = ("large"):rep(size)
@@ -474,7 +474,6 @@ function world:maintain (all)
     end
   end
   self:note(budget and "maintain, some" or "maintain")
-  self.writes_by_second = false
   local removed, more = self.store:maintain(budget)
   if budget and removed > budget.entries then error "more than its budget" end
   if not budget and more then error "maintain left some" end
@@ -557,7 +556,6 @@ end
 function world:reopen ()
   if self.depth > 0 then return end
   self:note "reopen"
-  self.writes_by_second = false
   self:close()
   self:open()
 end
@@ -581,6 +579,7 @@ end
 
 local function one_step (self)
   local r = self.r
+  self.writes_by_second = false
   local kind = r:int(1000)
   for _, one in ipairs(rare) do
     if kind <= one[1] and may(self, one[2]) then
@@ -591,7 +590,6 @@ local function one_step (self)
   if kind <= 100 then
     step = r:pick(on_expression)
     c = self.sets[r:int(self.depth == 0 and 3 or 2)]
-    self.writes_by_second = false
     self:note(step.name .. " " .. c.name)
     local store = c.elsewhere and self.other or self.store
     return step.fn(r, self.sets, c, store)

@@ -1,0 +1,108 @@
+/*
+** kv_space.c - a disk that is full, and a limit on the size of files. See
+** kv.h.
+**
+** LMDB copies what it changes, so on a full disk even a delete fails, and
+** nothing could ever make room. So the side file has some ballast. When a
+** commit finds no room on the disk, the size that the data file has becomes
+** its quota, for a time: then what is added must fit where something was
+** deleted, and deletes may go past it, for which the ballast is given up.
+** Once the disk has room again all is as before.
+**
+** A process may also be forbidden larger files (RLIMIT_FSIZE); then the
+** quota is set below that, and the signal by which the system tells of the
+** limit, SIGXFSZ, which would end the process, is held back in commits.
+*/
+#define KV_ROOM
+#include "kv.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#define ROOMY ((uint64_t)2 << 20) /* bytes free, of a disk that isn't full */
+
+/* The largest file that is allowed; UINT64_MAX: any. */
+static uint64_t file_limit (void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+      limit.rlim_cur == RLIM_INFINITY)
+    return UINT64_MAX;
+  return limit.rlim_cur;
+}
+
+uint64_t kv_space_quota (uint64_t max_size) {
+  uint64_t limit = file_limit(), most;
+  if (limit == UINT64_MAX)
+    return max_size;
+  most = limit > 2 * KV_ALLOWANCE ? (limit - KV_ALLOWANCE) / 33 * 32
+                                  : limit / 2;
+  return max_size != 0 && max_size < most ? max_size : most;
+}
+
+void kv_space_ballast (kv_env *env, bool keep) {
+  if (env->writer.fd >= 0 && file_limit() == UINT64_MAX)
+    side_ballast(env->writer.fd, keep);
+}
+
+int kv_space_commit (kv_env *env, MDB_txn *txn) {
+  const struct timespec at_once = { 0, 0 };
+  sigset_t too_large, before, pending;
+  int rc;
+  (void)env;
+  if (file_limit() == UINT64_MAX)
+    return mdb_txn_commit(txn);
+  sigemptyset(&too_large);
+  sigaddset(&too_large, SIGXFSZ);
+  sigpending(&pending);
+  pthread_sigmask(SIG_BLOCK, &too_large, &before);
+  rc = mdb_txn_commit(txn);
+  if (!sigismember(&pending, SIGXFSZ))
+    while (sigtimedwait(&too_large, NULL, &at_once) < 0 && errno == EINTR)
+      ; /* of this thread's own doing; it is not to be seen */
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return rc;
+}
+
+void kv_space_note (kv_env *env, lode_status st) {
+  mdb_filehandle_t fd;
+  struct stat file;
+  if (st != LODE_DISK_FULL || env->tight ||
+      mdb_env_get_fd(env->mdb, &fd) != 0 || fstat(fd, &file) != 0)
+    return;
+  env->tight = true;
+  env->roomy_quota = env->max_size;
+  env->roomy_map = env->map_size;
+  env->max_size = (uint64_t)file.st_size / env->page_size * env->page_size;
+  env->widened = true; /* so that the next transaction narrows the map */
+}
+
+lode_status kv_space_look (kv_env *env, lode_error *error) {
+  struct statvfs fs;
+  mdb_filehandle_t fd;
+  lode_status st;
+  if (!env->tight || mdb_env_get_fd(env->mdb, &fd) != 0 ||
+      fstatvfs(fd, &fs) != 0 ||
+      (uint64_t)fs.f_bavail * fs.f_frsize < ROOMY ||
+      file_limit() != UINT64_MAX)
+    return LODE_OK;
+  st = kv_map_change(env, env->roomy_map, error);
+  if (st != LODE_OK)
+    return st;
+  env->max_size = env->roomy_quota;
+  env->tight = env->widened = false;
+  kv_space_ballast(env, true);
+  return LODE_OK;
+}
+
+lode_status kv_space_full (const kv_env *env, lode_error *error) {
+  if (env->tight)
+    return fail(error, LODE_DISK_FULL, "%s: no room on the disk; free some, "
+                "or delete entries, and write again", env->name);
+  return fail(error, LODE_FULL, "%s is full: its quota (max_size) is %llu "
+              "bytes; delete entries, or reopen it with a larger one",
+              env->name, (unsigned long long)env->max_size);
+}
