@@ -74,7 +74,8 @@ typedef struct lode_budget { /* of one call; 0: no bound */
 /*
 ** Removes what has expired, collection by collection in turn, in short
 ** transactions, and keeps the accesses that were noted; goes on where the
-** last call stopped. `removed`: how many; `more`: whether there is more due
+** last call stopped. An entry is looked at once in a call, whatever a hook
+** makes of it. `removed`: how many; `more`: whether there is more due
 ** that could be removed here. A transaction must not be open: REENTRY.
 */
 lode_status lode_maintain (lode_store *store, const lode_budget *budget,

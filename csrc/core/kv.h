@@ -298,6 +298,7 @@ struct kv_env {
   bool nosync;           /* as the flag stands now */
   bool widened;          /* the map is past the quota, for deletes */
   uint64_t map_size, max_size, page_size;
+  uint64_t space_looked; /* when, in ms */
   bool tight;            /* the disk is full; these hold when it isn't: */
   uint64_t roomy_quota, roomy_map;
   unsigned collections, timeout;
@@ -376,11 +377,11 @@ uint64_t kv_space_quota (uint64_t max_size);
 /* Keeps the ballast, or gives it up. */
 void kv_space_ballast (kv_env *env, bool keep);
 /* As mdb_txn_commit; a file that grows too large is an error, no signal. */
-int kv_space_commit (kv_env *env, MDB_txn *txn);
+int kv_space_commit (MDB_txn *txn);
 /* What a write has failed with: DISK_FULL makes the space tight. */
 void kv_space_note (kv_env *env, lode_status st);
-/* At the start of a transaction: is there room again? BUSY. */
-lode_status kv_space_look (kv_env *env, lode_error *error);
+/* At the start of a transaction: is there room, still or again? BUSY. */
+lode_status kv_space_look (kv_env *env, uint64_t now, lode_error *error);
 /* DISK_FULL or FULL, in words. */
 lode_status kv_space_full (const kv_env *env, lode_error *error);
 

@@ -467,9 +467,12 @@ static lode_status make_if_absent (const files *f, const lode_options *o,
                                    const kv_hooks *hooks,
                                    lode_error *error) {
   lode_status st = files_probe(f, error);
+  bool gone = st == LODE_ABSENT && access(f->side, F_OK) == 0;
+  if (gone) /* or somebody has just made both */
+    st = files_probe(f, error);
   if (st != LODE_ABSENT)
     return st;
-  if (access(f->side, F_OK) == 0)
+  if (gone)
     return fail(error, LODE_CORRUPT, "%s is gone, while %s beside it is "
                 "there: put it back, from a backup if need be; to begin a "
                 "new store, remove what is left of this one", f->data,

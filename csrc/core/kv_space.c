@@ -4,10 +4,10 @@
 **
 ** LMDB copies what it changes, so on a full disk even a delete fails, and
 ** nothing could ever make room. So the side file has some ballast. When a
-** commit finds no room on the disk, the size that the data file has becomes
-** its quota, for a time: then what is added must fit where something was
-** deleted, and deletes may go past it, for which the ballast is given up.
-** Once the disk has room again all is as before.
+** commit finds no room on the disk, or hardly any is left, the size that the
+** data file has becomes its quota, for a time: then what is added must fit
+** where something was deleted, and deletes may go past it, for which the
+** ballast is given up. Once the disk has room again all is as before.
 **
 ** A process may also be forbidden larger files (RLIMIT_FSIZE); then the
 ** quota is set below that, and the signal by which the system tells of the
@@ -16,14 +16,14 @@
 #define KV_ROOM
 #include "kv.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 
-#define ROOMY ((uint64_t)2 << 20) /* bytes free, of a disk that isn't full */
+#define TIGHT ((uint64_t)256 << 10) /* bytes free on a disk that is full; */
+#define ROOMY ((uint64_t)512 << 10) /* of one that isn't any more */
+#define LOOK 100 /* ms between two looks */
 
 /* The largest file that is allowed; UINT64_MAX: any. */
 static uint64_t file_limit (void) {
@@ -48,11 +48,9 @@ void kv_space_ballast (kv_env *env, bool keep) {
     side_ballast(env->writer.fd, keep);
 }
 
-int kv_space_commit (kv_env *env, MDB_txn *txn) {
-  const struct timespec at_once = { 0, 0 };
-  sigset_t too_large, before, pending;
-  int rc;
-  (void)env;
+int kv_space_commit (MDB_txn *txn) {
+  sigset_t too_large, before, pending, now;
+  int rc, sig;
   if (file_limit() == UINT64_MAX)
     return mdb_txn_commit(txn);
   sigemptyset(&too_large);
@@ -60,11 +58,20 @@ int kv_space_commit (kv_env *env, MDB_txn *txn) {
   sigpending(&pending);
   pthread_sigmask(SIG_BLOCK, &too_large, &before);
   rc = mdb_txn_commit(txn);
-  if (!sigismember(&pending, SIGXFSZ))
-    while (sigtimedwait(&too_large, NULL, &at_once) < 0 && errno == EINTR)
-      ; /* of this thread's own doing; it is not to be seen */
+  sigpending(&now); /* what comes of this is not to be seen */
+  if (sigismember(&now, SIGXFSZ) && !sigismember(&pending, SIGXFSZ))
+    sigwait(&too_large, &sig);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return rc;
+}
+
+/* Bytes free on the disk, as far as that can be told. */
+static uint64_t room (kv_env *env) {
+  struct statvfs fs;
+  mdb_filehandle_t fd;
+  if (mdb_env_get_fd(env->mdb, &fd) != 0 || fstatvfs(fd, &fs) != 0)
+    return UINT64_MAX;
+  return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
 void kv_space_note (kv_env *env, lode_status st) {
@@ -80,14 +87,17 @@ void kv_space_note (kv_env *env, lode_status st) {
   env->widened = true; /* so that the next transaction narrows the map */
 }
 
-lode_status kv_space_look (kv_env *env, lode_error *error) {
-  struct statvfs fs;
-  mdb_filehandle_t fd;
+lode_status kv_space_look (kv_env *env, uint64_t now, lode_error *error) {
   lode_status st;
-  if (!env->tight || mdb_env_get_fd(env->mdb, &fd) != 0 ||
-      fstatvfs(fd, &fs) != 0 ||
-      (uint64_t)fs.f_bavail * fs.f_frsize < ROOMY ||
-      file_limit() != UINT64_MAX)
+  if (!env->tight && now - env->space_looked < LOOK)
+    return LODE_OK;
+  env->space_looked = now;
+  if (!env->tight) {
+    if (room(env) < TIGHT)
+      kv_space_note(env, LODE_DISK_FULL);
+    return LODE_OK;
+  }
+  if (room(env) < ROOMY || file_limit() != UINT64_MAX)
     return LODE_OK;
   st = kv_map_change(env, env->roomy_map, error);
   if (st != LODE_OK)

@@ -461,8 +461,7 @@ static lode_status begin_outermost (kv_txn *t) {
   if (st != LODE_OK)
     return st;
   kv_readers_clear(env, now);
-  if (env->tight)
-    st = kv_space_look(env, t->error);
+  st = kv_space_look(env, now, t->error);
   if (st != LODE_OK)
     return st;
   if (env->widened) { /* back to the quota before anything is added */
@@ -648,12 +647,12 @@ lode_status kv_write_commit (kv_txn *t) {
   if (t->depth > 1)
     return commit_inner(t);
   number = mdb_txn_id(t->txn);
-  rc = kv_space_commit(t->env, t->txn);
+  rc = kv_space_commit(t->txn);
   t->txn = t->levels[1].txn = NULL;
   while (rc == MDB_MAP_FULL && t->logging && st == LODE_OK) {
     bool deleting = t->allowance || !log_adds(t);
     if ((st = grow_and_replay(t, deleting)) == LODE_OK) {
-      rc = kv_space_commit(t->env, t->txn);
+      rc = kv_space_commit(t->txn);
       t->txn = t->levels[1].txn = NULL;
     }
   }

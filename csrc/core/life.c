@@ -22,9 +22,9 @@ void life_describe (lode_coll *c, lode_slice whole, lode_value value,
   e->mtime = parts->mtime;
   e->atime = parts->atime;
   e->hits = parts->hits;
-  e->expires = parts->flags & RECORD_LIFE && parts->deadline < RECORD_TIME_MAX
-                   ? parts->deadline
-                   : LODE_NEVER;
+  e->expires = parts->flags & RECORD_LIFE ? parts->deadline : LODE_NEVER;
+  if ((parts->flags & RECORD_ASKS) && parts->deadline == RECORD_TIME_MAX)
+    e->expires = LODE_NEVER; /* its policy was never asked */
   e->size = whole.size + value.data.size;
   if (c->track && !parts->noted &&
       access_find(c->store->shared->accesses, c->number, whole, &note)) {

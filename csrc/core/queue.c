@@ -214,7 +214,7 @@ static lode_status tell_failure (queue *q, lode_error *error) {
 }
 
 static lode_status too_late (queue *q, unsigned timeout, lode_error *error) {
-  if (q->holder != NULL)
+  if (atomic_load(&q->holder) != NULL)
     return fail(error, LODE_BUSY, "another thread of this process has been "
                 "writing to this store for %u ms", timeout);
   return fail(error, LODE_BUSY, "%llu writes behind have not come to disk in "
@@ -228,29 +228,53 @@ static bool has_room (const queue *q, const queue_write *w) {
          (count == 0 || q->bytes + weight(w) <= q->most_bytes);
 }
 
-/* Waits until a write can be accepted; the mutex is held. */
+static bool is_held (const queue *q) {
+  return atomic_load(&q->holder) != NULL;
+}
+
+/* One round of the wait for room; the mutex is held. */
+static lode_status wait_round (queue *q, unsigned timeout,
+                               const struct timespec *until, bool *late,
+                               lode_error *error) {
+  if (is_held(q) && pthread_equal(q->thread, pthread_self()))
+    return fail(error, LODE_REENTRY, "this thread is writing through "
+                "another handle of the same store; finish that first, or "
+                "write through it");
+  if (!is_held(q) && q->failure.status != LODE_OK) {
+    q->told = true;
+    return tell_failure(q, error);
+  }
+  if (*late)
+    return too_late(q, timeout, error);
+  pthread_cond_signal(&q->due);
+  *late = pthread_cond_timedwait(&q->moved, &q->mutex, until) != 0;
+  return LODE_OK;
+}
+
+/*
+** Waits until a write can be accepted; on OK `adding` is set. The mutex is
+** held.
+*/
 static lode_status wait_for_room (queue *q, const queue_write *w,
                                   unsigned timeout, lode_error *error) {
   struct timespec until;
   bool late = false;
-  if (q->holder == NULL && has_room(q, w))
+  lode_status st = LODE_OK;
+  atomic_store(&q->adding, true);
+  if (!is_held(q) && has_room(q, w))
     return LODE_OK;
+  atomic_store(&q->adding, false);
   until = gate_deadline(timeout);
-  while (q->holder != NULL || !has_room(q, w)) {
-    if (q->holder != NULL && pthread_equal(q->thread, pthread_self()))
-      return fail(error, LODE_REENTRY, "this thread is writing through "
-                  "another handle of the same store; finish that first, or "
-                  "write through it");
-    if (q->holder == NULL && q->failure.status != LODE_OK) {
-      q->told = true;
-      return tell_failure(q, error);
-    }
-    if (late)
-      return too_late(q, timeout, error);
-    pthread_cond_signal(&q->due);
-    late = pthread_cond_timedwait(&q->moved, &q->mutex, &until) != 0;
+  atomic_fetch_add(&q->waiting, 1);
+  while (st == LODE_OK) {
+    atomic_store(&q->adding, true);
+    if (!is_held(q) && has_room(q, w))
+      break;
+    atomic_store(&q->adding, false);
+    st = wait_round(q, timeout, &until, &late, error);
   }
-  return LODE_OK;
+  atomic_fetch_sub(&q->waiting, 1);
+  return st;
 }
 
 /* Whether what a write was decided on has changed; the mutex is held. */
@@ -283,6 +307,7 @@ lode_status queue_add (queue *q, queue_write *w, const queue_seen *seen,
     if (count_of(q) == 1 || is_many(q))
       pthread_cond_signal(&q->due);
   }
+  atomic_store(&q->adding, false);
   unlock(q);
   return st;
 }
@@ -310,29 +335,37 @@ lode_status queue_find (queue *q, uint32_t number, lode_slice whole,
 ** =================================================================== */
 
 void queue_hold (queue *q, const void *holder) {
-  lock(q);
-  q->holder = holder;
-  q->thread = pthread_self();
+  atomic_store_explicit(&q->thread, pthread_self(), memory_order_relaxed);
+  atomic_store(&q->holder, holder);
   atomic_fetch_add(&q->holds, 1);
+  if (lode_unlikely(atomic_load(&q->adding))) {
+    lock(q); /* until it is added */
+    unlock(q);
+  }
+}
+
+/* Wakes those that wait for room, or for the holder. */
+static void wake (queue *q) {
+  if (lode_likely(atomic_load(&q->waiting) == 0))
+    return;
+  lock(q);
+  pthread_cond_broadcast(&q->moved);
   unlock(q);
 }
 
+/* Who has looked at the file meanwhile looks again: so it counts. */
 void queue_release (queue *q, const void *holder) {
-  lock(q);
-  if (q->holder == holder) {
-    q->holder = NULL;
-    pthread_cond_broadcast(&q->moved);
-  }
-  unlock(q);
+  if (atomic_load(&q->holder) != holder)
+    return;
+  atomic_fetch_add(&q->holds, 1);
+  if (atomic_compare_exchange_strong(&q->holder, &holder, NULL))
+    wake(q);
 }
 
 void queue_unheld (queue *q) {
-  lock(q);
-  if (q->holder != NULL) {
-    q->holder = NULL;
-    pthread_cond_broadcast(&q->moved);
-  }
-  unlock(q);
+  const void *holder = atomic_load(&q->holder);
+  if (holder != NULL)
+    queue_release(q, holder);
 }
 
 lode_status queue_commit (queue *q, kv_txn *lock) {

@@ -49,7 +49,11 @@ typedef lode_status queue_commit_fn (void *committer, kv_txn *lock);
 typedef struct queue {
   _Atomic uint64_t last;   /* id of the write accepted last; 0: none yet */
   _Atomic size_t count;    /* writes that there are */
-  _Atomic uint64_t holds;  /* times that it was held */
+  _Atomic uint64_t holds;  /* times that it was held, or let go */
+  const void *_Atomic holder;   /* null: nobody holds it */
+  _Atomic pthread_t thread;     /* the holder's */
+  _Atomic bool adding;     /* a write is being taken: see queue_hold */
+  _Atomic unsigned waiting; /* threads that wait for `moved` */
   _Atomic bool troubled;   /* the last batch failed, or there are losses
                               to be told */
   pthread_mutex_t mutex;   /* of all that follows */
@@ -60,8 +64,6 @@ typedef struct queue {
   size_t size;             /* of `slots`, a power of two */
   size_t bytes;            /* of keys and values */
   unsigned char secret[HASH_SIZE];
-  const void *holder;      /* null: nobody holds it */
-  pthread_t thread;        /* the holder's */
   bool stopped;            /* the thread is to end */
   unsigned most_writes, age; /* the bounds; age in ms */
   _Atomic size_t most_bytes;
@@ -151,6 +153,9 @@ lode_status queue_find (queue *q, uint32_t number, lode_slice whole,
 /*
 ** Nothing is accepted from now on until queue_release, which comes before
 ** the lock is given back: so who held it before has ended with its thread.
+** Every write transaction does both, also where nothing ever waits. So they
+** take no mutex: who adds says so before it looks whether the queue is held,
+** and who holds it looks afterwards whether anybody is adding.
 */
 void queue_hold (queue *q, const void *holder);
 /* Nothing, where another holds it. */

@@ -255,7 +255,8 @@ bool verify_number_of (lode_slice name, size_t *made, uint32_t *number) {
 static bool check_own (verify *v, lode_slice name, const pages_tree *tree,
                        lode_status *st) {
   bool due = verify_without(&name, ".due");
-  bool order = !due && verify_without(&name, ".order"), entries = !due && !order;
+  bool order = !due && verify_without(&name, ".order");
+  bool entries = !due && !order;
   uint32_t number;
   size_t made;
   verify_known *k;

@@ -69,6 +69,8 @@ local core = {}
 ---@field name string? for messages; default the path
 ---@field maintenance "inline"|"background"|"off"? who removes what has
 --- expired: each write a few (the default), a thread, or store:maintain
+---@field check boolean|"background"? whether the store is checked first
+--- (CORRUPT), or by a thread that tells `log`; default false
 ---@field clock (fun(): number)? the time in seconds since the epoch;
 --- default the system's. Not with maintenance = "background"
 ---@field log (fun(level: string, message: string, fields: table)|"stderr")?

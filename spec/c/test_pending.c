@@ -1,134 +1,9 @@
 /*
 ** test_pending.c - writes behind: seen at once by every handle of the
-** process, in the file batch by batch and in order, never more of them
-** waiting than the bounds allow, and none lost without a word.
+** process, in the file batch by batch and in order, and never more of them
+** waiting than the bounds allow.
 */
-#include <pthread.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-
-#include "scratch.h"
-
-static lode_options behind_options (void) {
-  lode_options o;
-  lode_options_init(&o);
-  o.durability = LODE_BEHIND;
-  o.flush_ms = 60000; /* nothing is committed unless it is asked for */
-  return o;
-}
-
-static lode_store *open_behind (const char *name) {
-  lode_options o = behind_options();
-  return scratch_open(name, &o);
-}
-
-/* A handle that sees what is committed, and no more, but for single keys. */
-static lode_store *open_calm (const char *name) {
-  lode_options o = behind_options();
-  o.autoflush_on_read = false;
-  return scratch_open(name, &o);
-}
-
-static lode_stats stats_of (lode_store *s) {
-  lode_stats stats;
-  expect(lode_store_stats(s, &stats) == LODE_OK);
-  return stats;
-}
-
-static void nap (long ms) {
-  struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-  nanosleep(&t, NULL);
-}
-
-/* Whether the number under the key of an integer is `n`; -1: none. */
-static bool holds (lode_coll *c, int64_t key, int64_t n) {
-  lode_buffer bytes = { NULL, 0, 0 };
-  lode_value v = { { NULL, 0 }, LODE_NOTHING };
-  lode_key k;
-  bool right;
-  lode_status st;
-  key_of_integer(c, key, &bytes, &k);
-  st = lode_get(c, &k, &v);
-  right = n < 0 ? st == LODE_ABSENT
-                : st == LODE_OK && v.data.size == 8 &&
-                  get_u64(v.data.data) == (uint64_t)n;
-  lode_done(c);
-  lode_buffer_free(&bytes);
-  return right;
-}
-
-static lode_status put_number (lode_coll *c, int64_t key, int64_t n) {
-  unsigned char bytes[8];
-  put_u64(bytes, (uint64_t)n);
-  return put_integer(c, key, slice_of(bytes, 8));
-}
-
-static lode_status put_to_live (lode_coll *c, int64_t key, uint64_t ttl) {
-  lode_buffer bytes = { NULL, 0, 0 };
-  unsigned char n[8] = { 0 };
-  lode_value v = { slice_of(n, 8), LODE_BYTES };
-  lode_key k;
-  lode_status st;
-  key_of_integer(c, key, &bytes, &k);
-  st = lode_put(c, &k, v, LODE_PUT, ttl);
-  lode_buffer_free(&bytes);
-  return st;
-}
-
-/* {==================================================================
-** Other processes
-** =================================================================== */
-
-typedef struct other { /* a process that works on the same store */
-  pid_t pid;
-  int to, from;
-} other;
-
-/* Starts one that opens the store anew and calls `work` with its end. */
-static other other_begin (const char *name,
-                          int (*work) (lode_store *s, lode_coll *c,
-                                       int to, int from)) {
-  int down[2], up[2];
-  other o = { 0, -1, -1 };
-  if (pipe(down) != 0 || pipe(up) != 0)
-    exit(2);
-  fflush(stdout);
-  o.pid = fork();
-  if (o.pid == 0) {
-    lode_store *s = scratch_open(name, NULL);
-    lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-    int status = c == NULL ? 3 : work(s, c, up[1], down[0]);
-    _exit(status);
-  }
-  close(down[0]);
-  close(up[1]);
-  o.to = down[1];
-  o.from = up[0];
-  return o;
-}
-
-static void hear (int from) {
-  char c;
-  if (read(from, &c, 1) != 1)
-    printf("the other process said nothing\n");
-}
-
-static void say (int to) {
-  if (write(to, "x", 1) != 1)
-    printf("the other process hears nothing\n");
-}
-
-static int other_end (const other *o) {
-  int status = -1;
-  close(o->to);
-  close(o->from);
-  waitpid(o->pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-/* }================================================================== */
+#include "behind.h"
 
 /* {==================================================================
 ** Seeing
@@ -301,7 +176,7 @@ static int see_prefixes (lode_store *s, lode_coll *c, int to, int from) {
     last = n;
   }
   (void)from;
-  printf("  seen by another process: %llu batches or more\n",
+  printf("%llu batches or more seen by another process\n",
          (unsigned long long)batches);
   fflush(stdout);
   return wrong;
@@ -436,236 +311,20 @@ static void another_writer (void) {
 /* }================================================================== */
 
 /* {==================================================================
-** Failures
-** =================================================================== */
-
-static lode_store *open_small (const char *name) {
-  lode_options o = behind_options();
-  o.max_size = 1 << 20;
-  return scratch_open(name, &o);
-}
-
-static bool says (lode_store *s, const char *words) {
-  return strstr(lode_store_error(s)->text, words) != NULL;
-}
-
-static lode_status info (lode_coll *c, const lode_key *key) {
-  lode_entry e;
-  return lode_info(c, key, &e);
-}
-
-/* Fills the store; what is pending then has failed for want of room. */
-static int fill (lode_store *s, lode_coll *c) {
-  static char big[8000];
-  int n = 0;
-  while (n < 500 && put_integer(c, n, slice_of(big, sizeof big)) == LODE_OK)
-    if (++n % 20 == 0 && lode_flush(s) != LODE_OK)
-      break;
-  expect(n < 500);
-  return n;
-}
-
-static void full (void) {
-  lode_store *s = open_small("full");
-  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-  lode_walk *w;
-  lode_range all = { .limit = UINT64_MAX };
-  int n = fill(s, c), before = (int)stats_of(s).entries;
-  expect(stats_of(s).failed == LODE_FULL);
-  expect((int)stats_of(s).pending == n - before);
-  expect(says(s, "not on disk"));
-  for (int i = 0; i < n; i++)
-    expect(has_integer(c, i) == LODE_OK); /* all of it is seen */
-  expect(put_number(c, 1000, 1) == LODE_FULL && says(s, "not on disk"));
-  expect(put_number(c, 1000, 1) == LODE_FULL && holds(c, 1000, -1));
-  expect(lode_begin(s) == LODE_FULL);
-  expect(lode_flush(s) == LODE_FULL);
-  expect((int)len_of(c) == before); /* reads go on */
-  expect(lode_walk_open(c, &all, false, &w) == LODE_OK);
-  lode_walk_close(w);
-  for (int i = 0; i < 40; i++) /* deletes make room, ahead of the rest */
-    expect(delete_integer(c, i) == LODE_OK);
-  expect(delete_integer(c, 0) == LODE_ABSENT);
-  expect(delete_integer(c, n - 1) == LODE_OK); /* which is pending alone */
-  expect(has_integer(c, n - 1) == LODE_ABSENT);
-  expect(lode_flush(s) == LODE_OK && stats_of(s).failed == LODE_OK);
-  expect((int)len_of(c) == n - 41);
-  expect(put_number(c, 1000, 1) == LODE_OK && lode_flush(s) == LODE_OK);
-  for (int i = 40; i < n - 1; i++)
-    expect(has_integer(c, i) == LODE_OK);
-  lode_coll_close(c);
-  scratch_close(s);
-}
-
-/* The thread fails, and the next write is told; then it goes on by itself. */
-static void told_once (void) {
-  lode_options o = behind_options();
-  static char big[8000];
-  lode_store *s;
-  lode_coll *c;
-  uint64_t n;
-  int waited = 0;
-  o.max_size = 1 << 20;
-  o.flush_ms = 1;
-  s = scratch_open("told", &o);
-  c = scratch_coll(s, "d", LODE_DICT);
-  for (int i = 0; i < 200; i++)
-    if (put_integer(c, i, slice_of(big, sizeof big)) != LODE_OK)
-      break;
-  for (; stats_of(s).failed == LODE_OK && waited < 5000; waited += 5)
-    nap(5);
-  expect(waited < 5000);
-  expect(put_number(c, 1000, 1) == LODE_FULL);
-  expect(lode_clear(c, &n) == LODE_OK); /* pending ones with it */
-  expect(stats_of(s).pending == 0 && len_of(c) == 0);
-  expect(put_number(c, 1000, 1) == LODE_OK && lode_flush(s) == LODE_OK);
-  lode_coll_close(c);
-  scratch_close(s);
-}
-
-static void dropped_to_make_room (void) {
-  lode_store *s = open_small("dropfull");
-  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-  lode_coll *d = scratch_coll(s, "e", LODE_DICT);
-  expect(put_number(d, 1, 1) == LODE_OK);
-  (void)fill(s, c);
-  expect(put_number(d, 2, 2) == LODE_FULL);
-  lode_coll_close(c);
-  expect(lode_drop(s, test_text("d")) == LODE_OK);
-  expect(put_number(d, 2, 2) == LODE_OK && lode_flush(s) == LODE_OK);
-  expect(holds(d, 1, 1) && holds(d, 2, 2) && len_of(d) == 2);
-  lode_coll_close(d);
-  scratch_close(s);
-}
-
-/* A disk without room: here, files may not grow past where they are. */
-static void disk_full (void) {
-  lode_store *s = open_behind("disk");
-  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-  static char big[200000];
-  struct rlimit before, limit;
-  void (*handler) (int) = signal(SIGXFSZ, SIG_IGN);
-  expect(put_number(c, 1, 1) == LODE_OK && lode_flush(s) == LODE_OK);
-  getrlimit(RLIMIT_FSIZE, &before);
-  limit = before;
-  limit.rlim_cur = stats_of(s).file_size + 50000;
-  expect(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-  expect(put_integer(c, 2, slice_of(big, sizeof big)) == LODE_OK);
-  expect(put_number(c, 3, 3) == LODE_OK);
-  expect(lode_flush(s) == LODE_DISK_FULL && says(s, "2 writes behind"));
-  expect(put_number(c, 4, 4) == LODE_DISK_FULL);
-  expect(holds(c, 3, 3) && has_integer(c, 2) == LODE_OK && len_of(c) == 1);
-  expect(with_integer(c, 2, info) == LODE_DISK_FULL); /* asks the file */
-  expect(delete_integer(c, 1) == LODE_OK && holds(c, 1, -1));
-  expect(stats_of(s).pending == 2 && stats_of(s).failed == LODE_DISK_FULL);
-  expect(setrlimit(RLIMIT_FSIZE, &before) == 0);
-  signal(SIGXFSZ, handler);
-  expect(put_number(c, 4, 4) == LODE_OK); /* which tries again first */
-  expect(lode_flush(s) == LODE_OK && len_of(c) == 3);
-  lode_coll_close(c);
-  scratch_close(s);
-}
-
-static void closed_when_full (void) {
-  lode_store *s = open_small("lost"), *t = open_small("lost");
-  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-  uint64_t before;
-  lode_error e;
-  (void)fill(s, c);
-  before = stats_of(s).entries;
-  lode_coll_close(c);
-  expect(lode_close(s, &e) == LODE_FULL); /* the other handle has them yet */
-  expect(strstr(e.text, "not on disk") != NULL);
-  expect(stats_of(t).pending > 0);
-  expect(lode_close(t, &e) == LODE_FULL);
-  expect(strstr(e.text, "are lost") != NULL);
-  s = open_small("lost");
-  expect(stats_of(s).entries == before && stats_of(s).pending == 0);
-  scratch_close(s);
-}
-
-static int drop_it (lode_store *s, lode_coll *c, int to, int from) {
-  hear(from);
-  lode_coll_close(c);
-  if (lode_drop(s, test_text("d")) != LODE_OK)
-    return 1;
-  say(to);
-  return 0;
-}
-
-static void dropped_elsewhere (void) {
-  lode_store *s = open_behind("dropped");
-  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-  lode_coll *d = scratch_coll(s, "e", LODE_DICT);
-  other x = other_begin("dropped", drop_it);
-  expect(put_number(c, 1, 1) == LODE_OK && put_number(d, 1, 1) == LODE_OK);
-  expect(put_number(c, 2, 2) == LODE_OK && put_number(d, 2, 2) == LODE_OK);
-  say(x.to);
-  hear(x.from);
-  expect(other_end(&x) == 0);
-  expect(put_number(c, 3, 3) == LODE_NOT_FOUND); /* seen by the commit */
-  expect(put_number(d, 3, 3) == LODE_OK);
-  expect(lode_flush(s) == LODE_NOT_FOUND);
-  expect(says(s, "2 writes behind are lost"));
-  expect(lode_flush(s) == LODE_OK && stats_of(s).pending == 0);
-  expect(len_of(d) == 3 && holds(c, 1, -1) == false);
-  lode_coll_close(c);
-  lode_coll_close(d);
-  scratch_close(s);
-}
-
-/* In this process a drop comes after all that was written before it. */
-static void dropped_here (void) {
-  lode_store *s = open_behind("here"), *t = open_behind("here");
-  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-  expect(put_number(c, 1, 1) == LODE_OK);
-  expect(lode_drop(t, test_text("d")) == LODE_OK);
-  expect(put_number(c, 2, 2) == LODE_NOT_FOUND);
-  expect(delete_integer(c, 1) == LODE_NOT_FOUND);
-  expect(lode_flush(s) == LODE_OK && stats_of(s).collections == 0);
-  lode_coll_close(c);
-  scratch_close(s);
-  scratch_close(t);
-}
-
-/* Each allocation fails in turn: what was accepted is never lost. */
-static void no_memory (void) {
-  bool failed = true;
-  long runs = 0;
-  for (unsigned long n = 1; failed && n < 2000; n++, runs++) {
-    lode_store *s = open_behind("memory");
-    lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-    bool there[8] = { false };
-    lode_status st = LODE_OK;
-    lode_test_fail_allocation(n);
-    for (int i = 0; i < 8; i++) {
-      lode_status put = put_number(c, i, (int64_t)n);
-      there[i] = put == LODE_OK;
-      if (put != LODE_OK)
-        st = put;
-      if (i == 3 && lode_flush(s) != LODE_OK)
-        st = LODE_NO_MEMORY;
-    }
-    if (lode_flush(s) != LODE_OK)
-      st = LODE_NO_MEMORY;
-    lode_test_fail_allocation(0);
-    failed = st != LODE_OK;
-    expect(st == LODE_OK || st == LODE_NO_MEMORY);
-    expect(lode_flush(s) == LODE_OK);
-    for (int i = 0; i < 8; i++)
-      if (there[i])
-        expect(holds(c, i, (int64_t)n));
-    lode_coll_close(c);
-    scratch_close(s);
-  }
-  expect(!failed && runs > 8);
-}
-
-/* }================================================================== */
-
-/* {==================================================================
 ** Time
 ** =================================================================== */
+
+static lode_status put_to_live (lode_coll *c, int64_t key, uint64_t ttl) {
+  lode_buffer bytes = { NULL, 0, 0 };
+  unsigned char n[8] = { 0 };
+  lode_value v = { slice_of(n, 8), LODE_BYTES };
+  lode_key k;
+  lode_status st;
+  key_of_integer(c, key, &bytes, &k);
+  st = lode_put(c, &k, v, LODE_PUT, ttl);
+  lode_buffer_free(&bytes);
+  return st;
+}
 
 static uint64_t fake_now = 1700000000000u;
 
@@ -763,6 +422,16 @@ static long count_up (lode_store *s, lode_coll *c) {
   return st != LODE_OK;
 }
 
+/* A delete in a transaction, which doesn't wait. */
+static lode_status delete_within (lode_store *s, lode_coll *c, int64_t key) {
+  lode_status st = lode_begin(s), deleted;
+  if (st != LODE_OK)
+    return st;
+  deleted = delete_integer(c, key);
+  st = lode_commit(s);
+  return st == LODE_OK ? deleted : st;
+}
+
 static void *work (void *data) {
   job *j = data;
   lode_options o = behind_options();
@@ -783,7 +452,8 @@ static void *work (void *data) {
     j->wrong += put_number(c, own, i) != LODE_OK || !holds(c, own, i);
     if (i % 3 == 0)
       j->wrong += delete_integer(c, own) != LODE_OK || !holds(c, own, -1);
-    j->deleted += delete_integer(c, i) == LODE_OK; /* one of all */
+    j->deleted += (j->number == 0 ? delete_within(s, c, i)
+                                  : delete_integer(c, i)) == LODE_OK;
     if (i % 25 == 0)
       j->wrong += count_up(s, c);
     if (i % 100 == 0)
@@ -813,10 +483,61 @@ static void threads (void) {
     expect(jobs[i].wrong == 0);
     deleted += jobs[i].deleted;
   }
-  expect(deleted == ROUNDS); /* each was deleted by one of them */
+  expect(deleted == ROUNDS); /* each by one of them, and by no other */
   expect(holds(c, -1, THREADS * ROUNDS / 25));
   expect(lode_flush(s) == LODE_OK);
   expect(len_of(c) == 1 + THREADS * (ROUNDS - (ROUNDS + 2) / 3));
+  lode_coll_close(c);
+  scratch_close(s);
+}
+
+/* Deletes key 1 in a transaction that takes its time. */
+static void *delete_slowly (void *data) {
+  job *j = data;
+  lode_coll_options none = { .raw = false };
+  lode_options o = behind_options();
+  lode_store *s = NULL;
+  lode_coll *c;
+  lode_error e;
+  bool good = lode_open(j->path, &o, &s, &e) == LODE_OK &&
+              lode_coll_open(s, test_text("d"), LODE_DICT, &none, &c) ==
+              LODE_OK && lode_begin(s) == LODE_OK;
+  say(j->number);
+  nap(50);
+  good = good && delete_integer(c, 1) == LODE_OK &&
+         put_number(c, 2, 2) == LODE_OK && lode_commit(s) == LODE_OK;
+  j->wrong = !good;
+  if (s != NULL)
+    lode_close(s, &e);
+  lode_coll_close(c);
+  return NULL;
+}
+
+/* What waits for a transaction is decided on what that leaves. */
+static void after_transactions (void) {
+  lode_store *s = open_behind("after");
+  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
+  char path[128];
+  int ends[2];
+  pthread_t id;
+  job j = { path, 0, 0, 0 };
+  snprintf(path, sizeof path, "%s", scratch_path("after"));
+  for (int i = 0; i < 2; i++) { /* the key is in the file, or waits */
+    expect(put_number(c, 1, 1) == LODE_OK);
+    if (i == 0)
+      expect(lode_flush(s) == LODE_OK);
+    if (pipe(ends) != 0)
+      exit(2);
+    j.number = ends[1];
+    expect(pthread_create(&id, NULL, delete_slowly, &j) == 0);
+    hear(ends[0]);
+    expect(delete_integer(c, 1) == LODE_ABSENT);
+    expect(put_number(c, 2, 3) == LODE_OK && holds(c, 2, 3));
+    pthread_join(id, NULL);
+    expect(j.wrong == 0 && holds(c, 2, 3));
+    close(ends[0]);
+    close(ends[1]);
+  }
   lode_coll_close(c);
   scratch_close(s);
 }
@@ -849,58 +570,6 @@ static void forked (void) {
   scratch_close(s);
 }
 
-/* Killed: what is found is what was written first, up to a place. */
-static void killed (void) {
-  uint64_t most_lost = 0, rounds = getenv("LODE_FULL") != NULL ? 300 : 15;
-  for (uint64_t round = 0; round < rounds; round++) {
-    lode_options o = behind_options();
-    lode_store *s = scratch_open("killed", NULL);
-    lode_coll *c = scratch_coll(s, "d", LODE_DICT);
-    uint64_t n, said = 0, last = 0;
-    int out[2];
-    pid_t pid;
-    expect(lode_clear(c, &n) == LODE_OK);
-    lode_coll_close(c);
-    scratch_close(s);
-    o.flush_ops = 50;
-    o.flush_ms = 3;
-    if (pipe(out) != 0)
-      exit(2);
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-      s = scratch_open("killed", &o);
-      c = scratch_coll(s, "d", LODE_DICT);
-      for (uint64_t i = 1;; i++)
-        if (put_number(c, (int64_t)i, 1) != LODE_OK ||
-            write(out[1], &i, sizeof i) != sizeof i)
-          _exit(1);
-    }
-    close(out[1]);
-    if (read(out[0], &said, sizeof said) != sizeof said)
-      printf("the child has written nothing\n");
-    nap((long)test_below(20));
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    while (read(out[0], &last, sizeof last) == sizeof last)
-      said = last;
-    close(out[0]);
-    s = scratch_open("killed", NULL);
-    c = scratch_coll(s, "d", LODE_DICT);
-    n = len_of(c);
-    for (uint64_t i = 1; i <= n; i++)
-      expect(has_integer(c, (int64_t)i) == LODE_OK);
-    expect(n + 50 >= said);
-    if (said > n && said - n > most_lost)
-      most_lost = said - n;
-    lode_coll_close(c);
-    scratch_close(s);
-  }
-  printf("%llu rounds of kill -9 with writes behind, at most %llu of 50 "
-         "lost, always the last\n", (unsigned long long)rounds,
-         (unsigned long long)most_lost);
-}
-
 /* }================================================================== */
 
 int main (void) {
@@ -916,21 +585,13 @@ int main (void) {
   test_group("values past the bound", large_values);
   test_group("bound by age", age);
   test_group("another process that writes", another_writer);
-  test_group("a full store", full);
-  test_group("a failure is told", told_once);
-  test_group("a drop that makes room", dropped_to_make_room);
-  test_group("a full disk", disk_full);
-  test_group("closed while it is full", closed_when_full);
-  test_group("dropped by another process", dropped_elsewhere);
-  test_group("dropped by this process", dropped_here);
-  test_group("without memory", no_memory);
   test_group("deadlines", deadlines);
   test_group("caps", capped);
   test_group("threads", threads);
+  test_group("after the transaction of a thread", after_transactions);
 #ifndef __SANITIZE_THREAD__ /* which knows no threads of a forked child */
   test_group("forks", forked);
 #endif
-  test_group("kill -9", killed);
   scratch_end();
   return test_end();
 }

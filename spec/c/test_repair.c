@@ -518,6 +518,61 @@ static void given_up (void) {
 
 /* }================================================================== */
 
+/* {==================================================================
+** No memory
+** =================================================================== */
+
+/* Each request for memory fails once: it says so, leaks none, mends later. */
+static void mend_without_memory (void) {
+  lode_check_report r;
+  lode_status st = LODE_NO_MEMORY;
+  image i;
+  unsigned long n;
+  make("memory");
+  harm("memory", damage_record);
+  harm("memory", lose_calls);
+  i = image_read("memory");
+  for (n = 1; st != LODE_OK && n < 2000; n++) {
+    lode_store *s;
+    image_write(&i, "memory");
+    s = open_os("memory");
+    lode_test_fail_allocation(n);
+    st = lode_check(s, &mending, &r);
+    lode_test_fail_allocation(0);
+    expect(st == LODE_OK || st == LODE_NO_MEMORY);
+    expect(st != LODE_OK || (r.ok && r.dropped == 1));
+    scratch_close(s);
+  }
+  expect(st == LODE_OK && n > 10);
+  free(i.bytes);
+}
+
+static void salvage_without_memory (void) {
+  lode_salvage_report r;
+  lode_status st = LODE_NO_MEMORY;
+  lode_error e;
+  struct stat there;
+  char path[160];
+  unsigned long n;
+  lode_store *s = open_os("little");
+  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
+  put_integer(c, 1, value_of(1));
+  put_long(c, 1);
+  lode_coll_close(c);
+  scratch_close(s);
+  snprintf(path, sizeof path, "%s", scratch_path("little"));
+  for (n = 1; st != LODE_OK && n < 2000; n++) {
+    lode_test_fail_allocation(n);
+    st = lode_salvage(path, scratch_path("from little"), NULL, &r, &e);
+    lode_test_fail_allocation(0);
+    expect(st == LODE_OK || st == LODE_NO_MEMORY);
+    expect(st == LODE_OK || stat(scratch_path("from little"), &there) != 0);
+  }
+  expect(st == LODE_OK && r.ok && r.entries == 2 && n > 20);
+}
+
+/* }================================================================== */
+
 int main (void) {
   scratch_begin();
   test_group("what is indexed and counted is mended", mending_all);
@@ -529,6 +584,8 @@ int main (void) {
              lost_catalogue);
   test_group("the other meta page will do", lost_meta);
   test_group("a salvage can be stopped", given_up);
+  test_group("a repair without memory", mend_without_memory);
+  test_group("a salvage without memory", salvage_without_memory);
   scratch_end();
   return test_end();
 }

@@ -494,6 +494,23 @@ static void write_file (const char *name, const void *data, size_t size) {
   fclose(f);
 }
 
+/* A file of LMDB 1.0 is named, whatever is tried with it. */
+static void opens_later (void) {
+  lode_salvage_report r;
+  lode_options o;
+  lode_store *s = NULL;
+  lode_error e;
+  char path[128];
+  lode_options_init(&o);
+  o.single_file = true;
+  snprintf(path, sizeof path, "%s", scratch_path("later"));
+  expect(lode_open(path, &o, &s, &e) == LODE_INCOMPATIBLE);
+  expect(strstr(e.text, "LMDB 1.0") != NULL);
+  expect(lode_salvage(path, scratch_path("saved"), NULL, &r, &e) ==
+         LODE_INCOMPATIBLE);
+  expect(strstr(e.text, "LMDB 1.0") != NULL);
+}
+
 static void no_stores (void) {
   unsigned char page[4096] = { 0 };
   const uint32_t magic = 0xBEEFC0DE;
@@ -509,6 +526,7 @@ static void no_stores (void) {
   memcpy(page + 24, &magic, 4);
   write_file("later", page, sizeof page);
   expect(check_status("later") == LODE_INCOMPATIBLE);
+  opens_later();
 }
 
 /* Each request for memory fails once: it says so, and leaks none. */

@@ -389,7 +389,7 @@ static uint64_t number_of (const char *name, uint64_t otherwise) {
 static void kills_at_random (void) {
   const char *full = getenv("LODE_FULL");
   bool is_long = full != NULL && strcmp(full, "1") == 0;
-  uint64_t rounds = number_of("LODE_ROUNDS", is_long ? 20000 : 192);
+  uint64_t rounds = number_of("LODE_ROUNDS", is_long ? 20000 : 144);
   plan pl = plan_of(0);
   for (uint64_t round = 0; round < rounds; round++) {
     if (round % EPOCH == 0 && round > 0) {

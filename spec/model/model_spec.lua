@@ -15,7 +15,7 @@ local world = require "model.world"
 
 local full = os.getenv "LODE_FULL" == "1"
 local FIRST = tonumber(os.getenv "LODE_SEED") or 1
-local SEEDS = tonumber(os.getenv "LODE_SEEDS") or full and 2000 or 200
+local SEEDS = tonumber(os.getenv "LODE_SEEDS") or full and 2000 or 150
 local STEPS = tonumber(os.getenv "LODE_OPS") or full and 2000 or 1000
 local PORTION = 20 -- seeds in one `it`
 local SHRINKING = 20 -- seconds to look for fewer steps
@@ -81,13 +81,23 @@ end
 describe("the model: dicts and sets as plain tables", function ()
   helper.watch()
 
+  local done, failures = 0, 0
+  teardown(function ()
+    io.write(("\n%d seeds of %d operations, %d failures\n"):format(done,
+      STEPS, failures))
+  end)
+
   for first = FIRST, FIRST + SEEDS - 1, PORTION do
     local last = math.min(first + PORTION, FIRST + SEEDS) - 1
     it(("agrees with lode, seeds %d to %d"):format(first, last),
       function ()
         for seed = first, last do
           local e, failed = run(seed)
-          if e then fail(seed, e, failed) end
+          done = done + 1
+          if e then
+            failures = failures + 1
+            fail(seed, e, failed)
+          end
         end
       end)
   end
