@@ -36,7 +36,7 @@ local layers = [[
   scan
   walk
   merge  pending  verify  verify_catalog
-  maintain  checker
+  maintain  checker  syncer
   mend  mend_catalog  salvage  salvage_read  salvage_write
   store
 ]]

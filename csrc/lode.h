@@ -17,6 +17,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Only these names are seen from outside of the shared library. */
+#ifdef LODE_SHARED
+#pragma GCC visibility push(default)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define LODE_VERSION "0.1.0"
 #define LODE_FORMAT 1 /* of the files; a store of a newer one is refused */
 
@@ -228,6 +237,21 @@ bool lode_store_readonly (const lode_store *store);
 /* Whether its writes may wait: LODE_BEHIND. */
 bool lode_store_behind (const lode_store *store);
 
+/*
+** Somebody who keeps a pointer to a handle that others close, as Lua does of
+** one that it was handed (lode_lua.h). The memory is the watcher's own, and
+** has `closed` and `data` set; it belongs to the handle's thread.
+*/
+typedef struct lode_watch {
+  void (*closed)(void *data); /* lode_close begins; the watch is over */
+  void *data;
+  struct lode_watch *next, **link; /* link null: it watches nothing */
+} lode_watch;
+
+void lode_watch_begin (lode_store *store, lode_watch *w);
+/* Fine also when it is over. */
+void lode_watch_end (lode_watch *w);
+
 /* A number that grows with each commit by anyone. */
 lode_status lode_version (lode_store *store, uint64_t *version);
 /*
@@ -236,6 +260,12 @@ lode_status lode_version (lode_store *store, uint64_t *version);
 ** with, and NOT_FOUND once after writes were lost with their collection.
 */
 lode_status lode_flush (lode_store *store);
+/*
+** Begins to sync what all handles of this process wrote, and returns: a
+** thread does it, while others read and write. IO also for one that was
+** begun before and has failed.
+*/
+lode_status lode_flush_later (lode_store *store);
 
 /*
 ** Writes a copy of the last committed state to the directory `path` (a
@@ -638,5 +668,13 @@ lode_status lode_test_indexes (lode_coll *coll, uint64_t *calls,
 #endif
 
 /* }================================================================== */
+
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef LODE_SHARED
+#pragma GCC visibility pop
+#endif
 
 #endif

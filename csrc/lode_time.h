@@ -69,6 +69,7 @@ lode_status lode_copy (lode_coll *from, lode_coll *to, const lode_key *key);
 typedef struct lode_budget { /* of one call; 0: no bound */
   uint64_t entries;
   uint64_t ms;
+  uint64_t age;            /* ms: what has died since then is left */
 } lode_budget;
 
 /*
@@ -116,6 +117,13 @@ lode_status lode_fetch_look (lode_coll *coll, const lode_key *key,
                              lode_fetched *found);
 
 #define LODE_FETCH_WAIT UINT32_MAX /* of a timeout: the lock_timeout */
+
+/*
+** As lode_get, but shows also an entry that has died, as long as no sweep
+** has removed it; `stale` tells. No access is noted. ABSENT.
+*/
+lode_status lode_get_stale (lode_coll *coll, const lode_key *key,
+                            lode_value *value, bool *stale);
 
 /*
 ** Claims the computing of a key, over all threads and processes; a claim

@@ -86,6 +86,34 @@ lode_status lode_fetch_look (lode_coll *c, const lode_key *key, double early,
   return st;
 }
 
+lode_status lode_get_stale (lode_coll *c, const lode_key *key,
+                            lode_value *value, bool *stale) {
+  life_item item;
+  lode_store *s;
+  kv_txn *t;
+  lode_status st = coll_store(c, &s);
+  if (st == LODE_OK)
+    st = behind_settle(c, key);
+  if (st == LODE_OK)
+    st = handle_read(s, &t);
+  if (st != LODE_OK)
+    return st;
+  st = life_find(c, t, key->stored, key->whole, &item);
+  if (st == LODE_OK &&
+      (!item.there || item.record.value.codec == LODE_NOTHING)) {
+    st = coll_stands(c, t);
+    if (st == LODE_OK)
+      st = LODE_ABSENT;
+  }
+  if (st != LODE_OK) {
+    handle_done(s);
+    return st;
+  }
+  *value = item.record.value;
+  *stale = !item.alive;
+  return LODE_OK;
+}
+
 /* }================================================================== */
 
 /* {==================================================================

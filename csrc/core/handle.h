@@ -63,6 +63,7 @@ struct lode_store {
   lode_buffer next;    /* name of the collection that lode_maintain is at */
   lode_coll *colls;
   lode_walk *walks;
+  lode_watch *watches; /* who is told when it is closed */
   lode_buffer record;  /* for building one */
   lode_buffer old;     /* for keeping one */
   lode_buffer pended;  /* the value of a pending write that was read */

@@ -467,10 +467,7 @@ static void set_times (lode_coll *c, const life_item *item, uint64_t now,
   parts->hits = item->parts.hits;
 }
 
-/*
-** The reads noted of an entry that is being written become its own; their
-** times don't: the write was the last access, even by a clock set back.
-*/
+/* Its noted reads become its own, not their times: the write is later. */
 static void count_note (lode_coll *c, const life_item *item,
                         record_parts *parts) {
   access_note note;

@@ -159,7 +159,7 @@ static lode_status keep_up (lode_coll *c, void *data) {
     return st;
   st = coll_stands(c, t);
   if (st == LODE_OK)
-    st = sweep_needed(c, t, &due, &noted);
+    st = sweep_needed(c, t, u->latest, &due, &noted);
   handle_done(s);
   if (st != LODE_OK)
     return st;
@@ -251,6 +251,12 @@ lode_status lode_maintain (lode_store *s, const lode_budget *budget,
   }
   memset(&u, 0, sizeof u);
   u.budget = budget;
+  if (budget->age != 0) {
+    st = clock_now(&s->clock, &u.latest);
+    if (st != LODE_OK)
+      return st;
+    u.latest = u.latest > budget->age ? u.latest - budget->age : 1;
+  }
   if (budget->ms != 0)
     u.until = monotonic_ms() + budget->ms;
   if (budget->ms == 0 && budget->entries == 0)
@@ -332,7 +338,7 @@ static bool told_to_stop (keeper *k) {
 
 static void *run (void *data) {
   keeper *k = data;
-  const lode_budget budget = { 0, THREAD_MS };
+  const lode_budget budget = { 0, THREAD_MS, 0 };
   while (rest(k)) {
     uint64_t removed;
     bool more = true;

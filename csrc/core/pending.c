@@ -332,7 +332,7 @@ lode_status pending_stop (lode_store *s, lode_error *error) {
   queue *q = s->shared->queue;
   lode_error why;
   pending **at, *p;
-  size_t lost;
+  size_t lost = 0;
   lode_status st;
   if (!s->pends || kv_is_left(s->env))
     return LODE_OK;
@@ -345,13 +345,14 @@ lode_status pending_stop (lode_store *s, lode_error *error) {
   if (--p->users == 0) {
     *at = p->next;
     end(p);
+    lost = queue_drop(q); /* before the next one begins to fill it */
   }
   else
     p = NULL;
   pthread_mutex_unlock(&mutex);
   if (p == NULL)
     return st;
-  lost = queue_drop(q);
+  lode_assert(lost == 0 || st != LODE_OK);
   if (lost > 0) {
     why = *error;
     st = fail(error, why.status, "%s: closed with %llu writes behind that "

@@ -20,6 +20,7 @@ typedef struct shared {
   claims *claims;
   queue *queue;
   _Atomic uint64_t kept; /* when accesses were last kept, in ms */
+  _Atomic int syncing;   /* what syncer.c is doing */
 } shared;
 
 /* NULL: no memory. */

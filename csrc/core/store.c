@@ -163,10 +163,32 @@ lode_status lode_open (const char *path, const lode_options *options,
   return LODE_OK;
 }
 
+void lode_watch_begin (lode_store *s, lode_watch *w) {
+  lode_assert(w->link == NULL);
+  w->next = s->watches;
+  w->link = &s->watches;
+  if (w->next != NULL)
+    w->next->link = &w->next;
+  s->watches = w;
+}
+
+void lode_watch_end (lode_watch *w) {
+  if (w->link == NULL)
+    return;
+  *w->link = w->next;
+  if (w->next != NULL)
+    w->next->link = w->link;
+  w->link = NULL;
+}
+
 lode_status lode_close (lode_store *s, lode_error *error) {
   lode_status st = LODE_OK;
   if (s == NULL)
     return LODE_OK;
+  for (lode_watch *w; (w = s->watches) != NULL;) {
+    lode_watch_end(w);
+    w->closed(w->data);
+  }
   while (s->write.depth > 0)
     lode_abort(s);
   handle_unclaim_all(s);

@@ -243,7 +243,8 @@ lode_status sweep_coll (lode_coll *c, uint64_t most, uint64_t *until,
   return st;
 }
 
-lode_status sweep_needed (lode_coll *c, kv_txn *t, bool *due, bool *noted) {
+lode_status sweep_needed (lode_coll *c, kv_txn *t, uint64_t until, bool *due,
+                          bool *noted) {
   due_call call;
   uint64_t now;
   lode_status st = LODE_ABSENT;
@@ -257,7 +258,9 @@ lode_status sweep_needed (lode_coll *c, kv_txn *t, bool *due, bool *noted) {
   st = clock_now(&c->store->clock, &now);
   if (st == LODE_OK)
     st = clock_latest(&c->store->clock, t, &now);
-  *due = st == LODE_OK && get_u64(call.key.data) <= now;
+  if (until == 0 || until > now)
+    until = now;
+  *due = st == LODE_OK && get_u64(call.key.data) <= until;
   return st;
 }
 

@@ -26,8 +26,12 @@
 lode_status sweep_coll (lode_coll *c, uint64_t most, uint64_t *until,
                         uint64_t *removed, bool *more);
 
-/* Whether calls are due, or accesses noted, that a sweep could do with. */
-lode_status sweep_needed (lode_coll *c, kv_txn *t, bool *due, bool *noted);
+/*
+** Whether calls are due, by now and by `until` (0: by now), or accesses
+** noted, that a sweep could do with.
+*/
+lode_status sweep_needed (lode_coll *c, kv_txn *t, uint64_t until, bool *due,
+                          bool *noted);
 
 /* Keeps at most `most` noted accesses of the collection. */
 lode_status sweep_keep (lode_coll *c, uint64_t most);

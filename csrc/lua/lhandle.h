@@ -30,6 +30,7 @@ typedef struct lcall lcall;   /* lhooks.c */
 typedef struct lstore {
   const void *tag;
   lode_store *store;       /* null: closed */
+  lode_watch watch;        /* of the host's handle, when it is lent */
   bool checking;           /* in the background; see lcheck_news */
   lode_buffer key, value;  /* scratch, so that a call allocates nothing */
   lguard *guard;           /* the innermost call that holds the lock */

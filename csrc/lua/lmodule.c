@@ -6,6 +6,7 @@
 #include "ldict.h"
 #include "lexpr.h"
 #include "lhooks.h"
+#include "lmodule.h"
 #include "lset.h"
 #include "lunicode.h"
 #include "lstore.h"
@@ -82,6 +83,7 @@ static const luaL_Reg *const set_functions[] = {
 /* [-0, +0, m] Makes every metatable. */
 static void make_metatables (lua_State *L) {
   int set, expr;
+  luaL_checkstack(L, 16, NULL);
   lerror_open(L);
   lhooks_open(L);
   lhandle_metatable(L, LKIND_STORE, "lode.store", lstore_metamethods);
@@ -106,11 +108,17 @@ static void set_library (lua_State *L, const char *name,
   lua_setfield(L, -2, name);
 }
 
+void lmodule_begin (lua_State *L) {
+  luaL_checkversion(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &lhandle_tags[LKIND_WALK]); /* the last */
+  if (lua_isnil(L, -1)) make_metatables(L);
+  lua_pop(L, 1);
+}
+
 /* [-0, +1, v] require "lode.core" */
 __attribute__((visibility("default")))
 int luaopen_lode_core (lua_State *L) {
-  luaL_checkversion(L);
-  make_metatables(L);
+  lmodule_begin(L);
   luaL_newlib(L, module_functions);
   set_library(L, "dict", dict_functions);
   set_library(L, "set", set_functions);

@@ -52,13 +52,68 @@ int lstore_open (lua_State *L) {
   return 1;
 }
 
-/* Closes the handle; OK when it is closed already. */
-static lode_status shut (lstore *s, lode_error *error) {
-  lode_store *store = s->store;
+/* Leaves the handle closed, and its core's to the caller. */
+static void forget (void *data) {
+  lstore *s = data;
   s->store = NULL;
   lode_buffer_free(&s->key);
   lode_buffer_free(&s->value);
+}
+
+/*
+** Closes the handle; OK when it is closed already. One that was lent is only
+** given back.
+*/
+static lode_status shut (lstore *s, lode_error *error) {
+  lode_store *store = s->watch.link == NULL ? s->store : NULL;
+  lode_watch_end(&s->watch);
+  forget(s);
   return lode_close(store, error);
+}
+
+/*
+** The stores of this state that were lent, by the address of the core's;
+** they are kept by whoever uses them. Its address is the registry's key.
+*/
+static const char lent_key = 'l';
+
+/* [-0, +1, m] Pushes the table of them. */
+static void push_lent (lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &lent_key) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &lent_key);
+}
+
+void lstore_lend (lua_State *L, lode_store *store) {
+  int lent = lua_gettop(L) + 1, self = lent + 1;
+  lstore *s;
+  luaL_checkstack(L, 8, NULL);
+  push_lent(L);
+  lua_rawgetp(L, lent, store);
+  s = lhandle_test(L, self, LKIND_STORE, sizeof(lstore));
+  if (s == NULL || s->store != store) { /* none, or of one that has gone */
+    lua_settop(L, lent);
+    s = lhandle_new(L, LKIND_STORE, sizeof(lstore), STORE_SLOTS);
+    lua_pushstring(L, lode_store_path(store));
+    lhandle_set_slot(L, self, STORE_PATH);
+    lua_pushstring(L, lode_store_path(store));
+    lhandle_set_slot(L, self, STORE_NAME);
+    lua_pushinteger(L, loptions_level("warn"));
+    lhandle_set_slot(L, self, STORE_LEVEL);
+    lua_pushvalue(L, self);
+    lua_rawsetp(L, lent, store);
+    s->store = store;
+    s->watch.closed = forget;
+    s->watch.data = s;
+    lode_watch_begin(store, &s->watch);
+  }
+  lua_remove(L, lent);
 }
 
 /* [-1, +0, v] store:close(), and __close */
@@ -186,6 +241,15 @@ static int open_kind (lua_State *L, lode_kind kind) {
   open_coll(L, SELF, kind, name, &options);
   lua_settop(L, SELF);
   return 1;
+}
+
+void lstore_push_coll (lua_State *L, int store, int name, lode_kind kind) {
+  lode_coll_options options;
+  store = lua_absindex(L, store);
+  name = lua_absindex(L, name);
+  memset(&options, 0, sizeof(options));
+  push_coll(L, store, name, kind);
+  open_coll(L, lua_gettop(L), kind, lstore_check_name(L, name), &options);
 }
 
 /* [-3, +1, v] store:dict(name [, options]) -> dict */
@@ -346,33 +410,35 @@ static int store_snapshot (lua_State *L) {
 ** The whole store
 ** =================================================================== */
 
-/* [-1, +0, v] store:flush() */
-static int store_flush (lua_State *L) {
-  lstore *s = lhandle_store(L, 1);
-  lode_status status = lode_flush(s->store);
-  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
-  return 0;
-}
-
-/* [-0, +0, v] Whether the options at `i` of a backup ask to compact. */
-static bool read_compact (lua_State *L, int i) {
-  bool compact;
-  if (lua_isnil(L, i)) return false;
+/* [-0, +0, v] The one option `name`, a boolean, of the table at `i`. */
+static bool read_flag (lua_State *L, int i, const char *name,
+                       bool otherwise) {
+  bool flag = otherwise;
+  if (lua_isnil(L, i)) return flag;
   if (!lua_istable(L, i))
     lerror_argument(L, i, "a table of options expected");
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING ||
-        strcmp(lua_tostring(L, -2), "compact") != 0) {
+        strcmp(lua_tostring(L, -2), name) != 0) {
       lerror_push_key(L, -2);
       lerror_argument(L, i, "unknown option %s", lua_tostring(L, -1));
     }
     if (!lua_isboolean(L, -1))
-      lerror_argument(L, i, "option 'compact': a boolean expected");
+      lerror_argument(L, i, "option '%s': a boolean expected", name);
+    flag = lua_toboolean(L, -1) != 0;
   }
-  lua_getfield(L, i, "compact");
-  compact = lua_toboolean(L, -1) != 0;
-  lua_pop(L, 1);
-  return compact;
+  return flag;
+}
+
+/* [-2, +0, v] store:flush([{ wait = false }]) */
+static int store_flush (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  lode_status status;
+  lua_settop(L, 2);
+  status = read_flag(L, 2, "wait", true) ? lode_flush(s->store)
+                                         : lode_flush_later(s->store);
+  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
+  return 0;
 }
 
 /* [-3, +0, v] store:backup(path [, { compact = true }]) */
@@ -384,7 +450,7 @@ static int store_backup (lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING || lua_rawlen(L, 2) == 0 ||
       strlen(lua_tostring(L, 2)) != lua_rawlen(L, 2))
     lerror_argument(L, 2, "a path expected");
-  compact = read_compact(L, 3);
+  compact = read_flag(L, 3, "compact", false);
   status = lode_backup(s->store, lua_tostring(L, 2), compact);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
   return 0;

@@ -12,6 +12,18 @@ int lstore_open (lua_State *L);
 extern const luaL_Reg lstore_methods[];
 extern const luaL_Reg lstore_metamethods[];
 
+/*
+** [-0, +1, m] Pushes the handle of a store that is the host's, and stays so:
+** the same one each time, as long as it is in use.
+*/
+void lstore_lend (lua_State *L, lode_store *store);
+
+/*
+** [-0, +1, v] Opens, or makes when absent, the collection named at `name`
+** in the store at `store`, with the options that are kept with it.
+*/
+void lstore_push_coll (lua_State *L, int store, int name, lode_kind kind);
+
 /* __gc of dicts and sets */
 int lstore_coll__gc (lua_State *L);
 

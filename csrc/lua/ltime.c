@@ -1,6 +1,7 @@
 /*
 ** ltime.c - see ltime.h.
 */
+#include "lentry.h"
 #include "lkey.h"
 #include "ltime.h"
 
@@ -111,6 +112,34 @@ static int touch (lua_State *L, lcoll *c) {
   return push_there(L, lode_touch(c->coll, &key));
 }
 
+/* As lode_get_stale. */
+static lode_status look_behind (lode_coll *coll, const lode_key *key,
+                                lode_value *value) {
+  bool stale;
+  return lode_get_stale(coll, key, value, &stale);
+}
+
+/* [-2, +(1..2), v] dict.get_stale(d, key) -> value, stale | nil */
+static int dict_get_stale (lua_State *L) {
+  lcoll *c = lhandle_dict(L, 1);
+  lode_key key;
+  lode_value value;
+  bool stale = false;
+  lode_status status;
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) return 1;
+  lkey_take(L, 1, c, 2, &key);
+  status = lode_get_stale(c->coll, &key, &value, &stale);
+  if (status != LODE_OK && status != LODE_ABSENT)
+    return lhandle_fail(L, 1, 2, status, NULL);
+  if (status == LODE_OK)
+    lentry_push_found(L, 1, c, 2, look_behind, &value);
+  else lua_pushnil(L);
+  if (lua_isnil(L, -1)) return 1;
+  lua_pushboolean(L, stale);
+  return 2;
+}
+
 /* }================================================================== */
 
 /* {==================================================================
@@ -128,9 +157,18 @@ static uint64_t bound (lua_State *L, int i, const char *name) {
   return (uint64_t)n;
 }
 
+/* [-0, +0, v] The field `age` of a budget, on the top: seconds, in ms. */
+static uint64_t age (lua_State *L, int i) {
+  uint64_t ms;
+  if (!ltime_span(L, -1, &ms))
+    lerror_argument(L, i, "field 'age': a number of seconds from 0 on "
+                    "expected");
+  return ms;
+}
+
 /* [-0, +0, v] Reads the budget at `i`, nil or a table. */
 static void take_budget (lua_State *L, int i, lode_budget *b) {
-  b->entries = b->ms = 0;
+  b->entries = b->ms = b->age = 0;
   if (lua_isnil(L, i)) return;
   if (!lua_istable(L, i))
     lerror_argument(L, i, "a budget (a table) expected, got %s",
@@ -140,10 +178,11 @@ static void take_budget (lua_State *L, int i, lode_budget *b) {
                        lua_tostring(L, -2) : "";
     if (strcmp(name, "entries") == 0) b->entries = bound(L, i, name);
     else if (strcmp(name, "ms") == 0) b->ms = bound(L, i, name);
+    else if (strcmp(name, "age") == 0) b->age = age(L, i);
     else {
       lerror_push_key(L, -2);
-      lerror_argument(L, i, "unknown field %s: a budget has entries and ms",
-                      lua_tostring(L, -1));
+      lerror_argument(L, i, "unknown field %s: a budget has entries, ms and "
+                      "age", lua_tostring(L, -1));
     }
   }
 }
@@ -214,6 +253,7 @@ const luaL_Reg ltime_dict_functions[] = {
   { "expire", dict_expire },
   { "touch", dict_touch },
   { "info", dict_info },
+  { "get_stale", dict_get_stale },
   { NULL, NULL }
 };
 

@@ -15,8 +15,8 @@ local policy = require "lode.policy"
 
 ---@class lode
 ---@field open fun(path: string, options: lode.open_options?): lode.store
----@field check fun(path: string, options: lode.check_path_options?): lode.check_report
----@field repair fun(path: string, to: string, options: lode.check_path_options?): lode.salvage_report
+---@field check fun(path: string, options: table?): lode.check_report
+---@field repair fun(path: string, to: string, o: table?): lode.salvage_report
 ---@field dict lode.dict_functions
 ---@field set lode.set_functions
 ---@field policy lode.policies

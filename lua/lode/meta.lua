@@ -100,6 +100,13 @@ function core.unpack (bytes) end
 ---@param fields table?
 function core.raise (code, message, fields) end
 
+---A string in a Unicode form, by the C library utf8proc; for lode.serializer.
+---@param text string in UTF-8
+---@param compatible boolean? NFKC instead of NFC
+---@return string? normalized
+---@return string? why "absent" (the library), "invalid UTF-8" or "too long"
+function core.normalize (text, compatible) end
+
 ---The test build only: the n-th allocation from now on fails; 0: none.
 ---@param n integer
 function core.test_fail (n) end
@@ -108,6 +115,12 @@ function core.test_fail (n) end
 ---@return integer blocks of memory that lode holds
 ---@return integer handles that are open
 function core.test_live () end
+
+---The test build only.
+---@param c lode.dict|lode.set
+---@return integer calls in its index by time
+---@return integer lost places where records and indexes don't agree
+function core.test_indexes (c) end
 
 -- }==================================================================
 
@@ -177,8 +190,10 @@ function store:snapshot (fn, ...) end
 
 ---Returns when all that this process wrote is on disk. Raises what the last
 ---batch of writes behind fails with, having tried it again; NOT_FOUND, once,
----after writes were lost with their collection.
-function store:flush () end
+---after writes were lost with their collection. With `wait = false` it only
+---begins to, in a thread; IO also for one begun before that has failed.
+---@param options { wait: boolean? }?
+function store:flush (options) end
 
 ---Writes a copy of the last commit to `path`, where nothing may be yet.
 ---@param path string

@@ -84,6 +84,13 @@ function dict.touch (d, key) end
 ---@return lode.info? info nil where there is no entry
 function dict.info (d, key) end
 
+---The value under a key, also after its end, until a sweep removes it.
+---@param d lode.dict
+---@param key lode.key?
+---@return any value
+---@return boolean? stale whether it has come to its end
+function dict.get_stale (d, key) end
+
 ---@class lode.set_functions
 local set = {}
 
@@ -152,6 +159,8 @@ local store = {}
 ---@class lode.budget
 ---@field entries integer? remove at most so many
 ---@field ms integer? take about so many milliseconds
+---@field age number? leave what has died in the last so many seconds, for
+--- dict.get_stale
 
 ---Removes what has expired, collection after collection, and writes the
 ---reads that were noted. With a budget it stops there, and the next call

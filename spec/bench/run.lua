@@ -68,7 +68,7 @@ local rows = {
   { "d[k] = v, own transaction", kind = "time", raw = "put", lode = "put",
     floor = "floor_put", store = "load", fresh = true },
   { "d[k] = v, own transaction", kind = "count", raw = "put", lode = "put",
-    floor = "floor_put", store = "load", fresh = true, most = 13000 },
+    floor = "floor_put", store = "load", fresh = true, most = 13500 },
   { 'd[k] = v, "commit" / "behind"', kind = "disk", raw = "put_commit",
     lode = "put_behind", least = 20 },
   { "d[k] = v, transactions of 1,000", kind = "time", raw = "batch",

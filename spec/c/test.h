@@ -21,14 +21,14 @@
 
 static struct { long passed, failed; } test_total, test_now;
 
-/* Counts a statement, and prints it when it is false. */
+/* Counts a statement, in any thread, and prints it when it is false. */
 #define expect(x) test_expect((x), #x, __FILE__, __LINE__)
 
 static inline bool test_expect (bool holds, const char *text,
                                 const char *file, int line) {
-  if (holds)
-    test_now.passed++;
-  else if (test_now.failed++ < 10) /* the first ten tell enough */
+  long *count = holds ? &test_now.passed : &test_now.failed;
+  long before = __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+  if (!holds && before < 10) /* the first ten tell enough */
     printf("%s:%d: failed: %s\n", file, line, text);
   return holds;
 }

@@ -304,7 +304,7 @@ static lode_coll *meddled;
 static lode_status meddle (void *data, const lode_entry *e,
                            uint64_t *expires) {
   lode_store *s = lode_coll_store(meddled);
-  lode_budget b = { 0, 0 };
+  lode_budget b = { 0, 0, 0 };
   uint64_t n;
   bool more;
   (void)data;

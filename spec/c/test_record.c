@@ -137,7 +137,7 @@ static void parts (void) {
   lode_value v = value(test_text("value"), LODE_BYTES);
   lode_slice whole = test_text("\x07" "ada");
   for (unsigned set = 0; set < 64; set++) {
-    record_parts x = { 0, 3, 2000, 1000, 4, 5, 6, 7, 8, 9, 10 }, y;
+    record_parts x = { 0, 3, 2000, 1000, 4, 5, 6, 7, 8, 9, 10, false }, y;
     lode_slice bytes;
     bool bad;
     record r;

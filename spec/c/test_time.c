@@ -395,7 +395,7 @@ static void below_a_floor (void) {
 static void budgets (void) {
   lode_store *s = timed_open("budgets", LODE_OFF);
   lode_coll *c = timed_coll(s, "d", LODE_DICT, &plain);
-  lode_budget one_ms = { 0, 1 };
+  lode_budget one_ms = { 0, 1, 0 };
   uint64_t removed, all = 0;
   bool more = true;
   expect(lode_begin(s) == LODE_OK);

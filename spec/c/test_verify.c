@@ -251,7 +251,7 @@ static void lifetimes (void) {
   const lode_fetch_life nothing = { .ttl = 5000, .nothing = true };
   lode_coll_options capped = { .ttl = 10000, .times = true,
     .max_entries = 500, .evict = LODE_EVICT_LRU };
-  lode_budget all = { 0, 0 };
+  lode_budget all = { 0, 0, 0 };
   lode_buffer b = { NULL, 0, 0 };
   lode_coll *c = NULL;
   lode_check_report r;

@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 #include "record.h"
-#include "test.h"
+#include "scratch.h"
+
 
 #define SECTOR 512
 #define DISK_NODES 256
@@ -388,6 +389,13 @@ static inline void image_content (const disk *d, uint32_t node,
     content_resize(out, most);
 }
 
+/* LMDB's lock files: who opens a store first makes them anew. */
+static inline bool is_lock (const char *name) {
+  size_t size = strlen(name);
+  return (size >= 8 && strcmp(name + size - 8, "lock.mdb") == 0) ||
+         (size >= 5 && strcmp(name + size - 5, "-lock") == 0);
+}
+
 /* Names that survive; a directory that doesn't takes its files with it. */
 static inline void image_names (const disk *d, const disk_record *now,
                                 disk_chance *c, disk_names *out) {
@@ -407,7 +415,8 @@ static inline void image_names (const disk *d, const disk_record *now,
     gone = false;
     for (unsigned i = 0; i < out->count && !gone; i++) {
       name_parent(out->all[i].text, parent);
-      gone = parent[0] != '\0' && name_find(out, parent) == NULL;
+      gone = is_lock(out->all[i].text) ||
+             (parent[0] != '\0' && name_find(out, parent) == NULL);
       if (gone)
         out->all[i] = out->all[--out->count];
     }
@@ -486,7 +495,7 @@ static inline void file_write (const char *path, const disk_content *c) {
 
 /* Removes what a directory holds that is not in the image. */
 static inline void dir_tidy (const char *top, const char *below,
-                             disk_names *names) {
+                             disk_names *names, bool keep_locks) {
   char path[500], name[400];
   struct dirent *e;
   DIR *dir;
@@ -501,7 +510,9 @@ static inline void dir_tidy (const char *top, const char *below,
              *below != '\0' ? "/" : "", e->d_name);
     snprintf(path, sizeof path, "%.200s/%.290s", top, name);
     if (e->d_type == DT_DIR)
-      dir_tidy(top, name, names);
+      dir_tidy(top, name, names, keep_locks);
+    if (keep_locks && is_lock(name))
+      continue;
     if (strlen(name) >= DISK_NAME_MAX || name_find(names, name) == NULL) {
       if (e->d_type == DT_DIR)
         rmdir(path);
@@ -522,14 +533,15 @@ static inline unsigned first_link (const disk_names *names, unsigned i) {
 
 /*
 ** Makes the directory `top` hold the image. What is there of the last one
-** is written over, but a file that has had, or gets, a second name.
+** is written over, but a file that has had, or gets, a second name. Lock
+** files are those of the last one, or none.
 */
 static inline void image_put (const disk *d, disk_image *image,
-                              const char *top) {
+                              const char *top, bool keep_locks) {
   disk_names *names = &image->names;
   char path[400], other[400];
   struct stat st;
-  dir_tidy(top, "", names);
+  dir_tidy(top, "", names, keep_locks);
   for (unsigned len = 0; len < DISK_NAME_MAX; len++) /* dirs come first */
     for (unsigned i = 0; i < names->count; i++) {
       const disk_name *n = &names->all[i];

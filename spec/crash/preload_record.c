@@ -190,11 +190,9 @@ static void log_name (record_kind kind, uint32_t of, const char *name) {
 }
 
 static int recorded_open (const char *path, int flags, mode_t mode) {
-  const char *name = below_root(path), *boot = getenv(RECORD_BOOT);
+  const char *name = below_root(path);
   bool there;
   int fd;
-  if (boot != NULL && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0)
-    path = boot;
   if (name == NULL)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
   begin();
@@ -388,6 +386,26 @@ static int recorded_size (int fd, off_t size) {
     log_head(RECORD_SIZE, n, (uint64_t)size, 0);
   end();
   return rc;
+}
+
+static int recorded_allocate (int fd, int mode, off_t offset, off_t size) {
+  uint32_t n = node_of(fd);
+  struct stat st;
+  int rc;
+  begin();
+  rc = (int)syscall(SYS_fallocate, fd, mode, offset, size);
+  if (rc == 0 && n != 0 && fstat(fd, &st) == 0)
+    log_head(RECORD_SIZE, n, (uint64_t)st.st_size, 0);
+  end();
+  return rc;
+}
+
+int fallocate (int fd, int mode, off_t offset, off_t size) {
+  return recorded_allocate(fd, mode, offset, size);
+}
+
+int fallocate64 (int fd, int mode, off64_t offset, off64_t size) {
+  return recorded_allocate(fd, mode, offset, size);
 }
 
 int ftruncate (int fd, off_t size) { return recorded_size(fd, size); }

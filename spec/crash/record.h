@@ -13,7 +13,6 @@
 
 #define RECORD_ROOT "LODE_RECORD_ROOT" /* the directory to watch */
 #define RECORD_LOG "LODE_RECORD_LOG"   /* where the log goes */
-#define RECORD_BOOT "LODE_RECORD_BOOT" /* a file to be read as the boot id */
 
 typedef enum record_kind {
   RECORD_CREATE,   /* node, name: a new empty file */

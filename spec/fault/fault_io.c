@@ -211,7 +211,7 @@ static void judge (lode_status st, const char *text) {
 static lode_status age (host *h, unsigned i) {
   lode_coll_options brief = { .ttl = 1000 };
   lode_coll *c = NULL;
-  lode_budget all = { 0, 0 };
+  lode_budget all = { 0, 0, 0 };
   uint64_t removed;
   bool more;
   int64_t k;
