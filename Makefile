@@ -67,8 +67,16 @@ endif
 # another is running.
 ifeq ($(shell uname -s),Darwin)
   AS_MODULE = -bundle -undefined dynamic_lookup
+  AS_LIBRARY = -dynamiclib -install_name $(INST_CLIBDIR)/$(soname)
+  soname = liblode.$(lib_major).dylib
+  library = liblode.$(lib_version).dylib
+  linked = liblode.dylib
 else
   AS_MODULE = -shared -Wl,-z,nodelete
+  AS_LIBRARY = -shared -Wl,-z,nodelete -Wl,-soname,$(soname)
+  soname = liblode.so.$(lib_major)
+  library = liblode.so.$(lib_version)
+  linked = liblode.so
 endif
 
 # }==================================================================
@@ -77,7 +85,7 @@ endif
 # Building: a directory for each Lua and mode
 # ===================================================================
 
-# release: what is installed.
+# release: what is installed; lib: the library for C, without any Lua.
 # test: asserts hold, allocations are counted and can be made to fail.
 # asan, tsan: the same under the sanitizers of memory, and of threads.
 # fuzz: for `make fuzz`, which takes clang.
@@ -92,6 +100,7 @@ tsan_flags = -DLODE_TEST -fsanitize=thread -fno-omit-frame-pointer
 fuzz_flags = -DLODE_TEST -fsanitize=fuzzer-no-link,address \
              -fno-omit-frame-pointer
 release_flags = -DNDEBUG
+lib_flags = $(release_flags) -DLODE_SHARED
 gcc_flags = $(release_flags) -Werror
 gcc-test_flags = $(test_flags) -Werror
 clang_flags = $(gcc_flags)
@@ -104,8 +113,11 @@ COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -pthread \
 LIBS = $(LDFLAGS) $(LMDB_LIBS) -lm
 dependencies = -MMD -MP -MT $@ -MF $@.d
 
+# `hosted` is the binding as a program has it that brings its own Lua.
 core := $(patsubst csrc/%.c,%.o,$(wildcard csrc/core/*.c))
-binding := $(patsubst csrc/%.c,%.o,$(wildcard csrc/lua/*.c))
+hosted := $(patsubst csrc/%.c,%.o,$(wildcard csrc/lua/*.c)) lfiles.o
+binding := $(filter-out lua/lhost.o lfiles.o,$(hosted))
+lua_files := $(wildcard lua/*/*.lua lua/*/*/*.lua)
 c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/test_*.c))
 lua_c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/lua_*.c))
 hard_tests := $(basename $(notdir \
@@ -125,6 +137,13 @@ $(OUT)/lode/core.so: $(addprefix $(OUT)/,$(core) $(binding))
 $(OUT)/%.o: csrc/%.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) $(dependencies) -c -o $@ $<
+
+$(OUT)/lfiles.o: $(OUT)/lfiles.c $(OUT)/flags
+	$(COMPILE) $(dependencies) -c -o $@ $<
+
+$(OUT)/lfiles.c: .ci/embed.lua $(lua_files)
+	@mkdir -p $(@D)
+	$(LUA) .ci/embed.lua $(lua_files) >$@.now && mv $@.now $@
 
 .PHONY: c-tests
 c-tests: $(addprefix $(OUT)/,$(c_tests) $(lua_c_tests) $(hard_tests))
@@ -157,7 +176,7 @@ $(OUT)/preload_%.so: spec/crash/preload_%.c $(OUT)/flags
 $(OUT)/preload_%.so: spec/fault/preload_%.c $(OUT)/flags
 	$(link_preload)
 
-$(OUT)/lua_%: spec/c/lua_%.c $(addprefix $(OUT)/,$(core) $(binding))
+$(OUT)/lua_%: spec/c/lua_%.c $(addprefix $(OUT)/,$(core) $(hosted))
 	$(COMPILE) $(dependencies) -o $@ $(filter %.c %.o,$^) $(LIBS) $(LUA_LIBS)
 
 fuzzers := $(basename $(notdir $(wildcard spec/fuzz/fuzz_*.c)))
@@ -192,6 +211,62 @@ $(OUT)/flags build/bench/flags: always
 # }==================================================================
 
 # {==================================================================
+# For C programs
+# ===================================================================
+
+# The library knows no Lua, so there is one for all of them.
+lib_version := $(shell sed -n 's/^.define LODE_VERSION "\(.*\)"/\1/p' \
+                 csrc/lode.h)
+lib_major := $(firstword $(subst ., ,$(lib_version)))
+lib_parts = liblode.a $(library) lode.pc
+LIB = build/lib
+
+.PHONY: lib
+lib: ## liblode.a, liblode.so and lode.pc, in build/lib
+	@$(SUBMAKE) OUT=$(LIB) MODE=lib LUA_CFLAGS= \
+	  $(addprefix $(LIB)/,$(lib_parts))
+
+$(LIB)/liblode.a: $(addprefix $(LIB)/,$(core))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(LIB)/$(library): $(addprefix $(LIB)/,$(core))
+	$(COMPILE) $(AS_LIBRARY) -o $@ $^ $(LIBS)
+
+# Where it is going to be stands in it.
+$(LIB)/lode.pc: always
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(INST_CLIBDIR)' \
+	  'includedir=$(INST_INCDIR)' '' 'Name: lode' \
+	  'Description: Tables that live on disk' 'Version: $(lib_version)' \
+	  'Libs: -L$${libdir} -llode' \
+	  'Libs.private: $(strip $(LMDB_LIBS) -lm -pthread)' \
+	  'Cflags: -I$${includedir}' >$@
+
+.PHONY: amalgamation
+amalgamation: build/amalgamation/lode.c ## one lode.c and lode.h of all of it
+
+build/amalgamation/lode.c: .ci/amalgamate.lua .ci/embed.lua $(lua_files) \
+                           $(wildcard csrc/*.h csrc/*/*.[ch])
+	@mkdir -p $(@D)
+	$(LUA) .ci/amalgamate.lua $(@D) $(lua_files)
+
+# A program of one C file and lode's one, compiled as others compile it.
+define host_program
+$(CC) -std=c11 -Wall -Wextra -pthread $(CFLAGS) \
+  $(filter -Werror,$($(MODE)_flags)) -Ibuild/amalgamation $(LUA_CFLAGS) \
+  $(LMDB_CFLAGS) -o $@ $< build/amalgamation/lode.c $(LIBS) $(LUA_LIBS)
+endef
+
+$(OUT)/host_%: examples/host/%.c build/amalgamation/lode.c $(OUT)/flags
+	$(host_program)
+
+$(OUT)/host_%: spec/host/%.c build/amalgamation/lode.c $(OUT)/flags
+	$(host_program)
+
+# }==================================================================
+
+# {==================================================================
 # Trying and testing
 # ===================================================================
 
@@ -214,7 +289,7 @@ spec: ## specs alone: make spec SPECS=spec/dict_spec.lua LUA=luajit
 
 .PHONY: fulltest
 fulltest: ## all tests in their long forms, and with sanitizers: hours
-	@.ci/setup test
+	@.ci/setup lint
 	@MAKE='$(MAKE)' .ci/full '$(or $(LUAS),$(LUA) luajit)'
 
 .PHONY: sanitize
@@ -246,6 +321,11 @@ fuzz: ## fuzzes decoders and the page walker, each for FUZZ_SECONDS=20
 	          (status == 0 ? "nothing" : "a crash") " found" }' \
 	    build/fuzz/$$f.log; \
 	  [ $$status = 0 ] || { cat build/fuzz/$$f.log; exit 1; }; done
+
+.PHONY: seeded
+seeded: ## puts deliberate bugs into copies of lode: does a test notice?
+	@.ci/setup test
+	@LUA=$(LUA) $(LUA) spec/seeded/run.lua
 
 # This checkout's modules, before any that are installed.
 HERE = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
@@ -291,12 +371,30 @@ PREFIX ?= /usr/local
 INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 
-modules := $(patsubst lua/%,%,$(wildcard lua/*/*.lua))
+INST_CLIBDIR ?= $(PREFIX)/lib
+INST_INCDIR ?= $(PREFIX)/include
+
+modules := $(patsubst lua/%,%,$(lua_files))
 lua_home = $(DESTDIR)$(INST_LUADIR)
 c_home = $(DESTDIR)$(INST_LIBDIR)/lode
+lib_home = $(DESTDIR)$(INST_CLIBDIR)
+headers := lode.h lode_time.h lode_check.h
 
 .PHONY: install
-install: build ## under PREFIX (/usr/local), staged in DESTDIR
+install: install-lua install-lib ## under PREFIX (/usr/local), staged in DESTDIR
+
+.PHONY: install-lib
+install-lib: lib ## of these, what C programs take
+	install -d '$(lib_home)/pkgconfig' '$(DESTDIR)$(INST_INCDIR)'
+	install -m 644 $(LIB)/liblode.a '$(lib_home)'
+	install -m 755 $(LIB)/$(library) '$(lib_home)'
+	ln -sf $(library) '$(lib_home)/$(soname)'
+	ln -sf $(soname) '$(lib_home)/$(linked)'
+	install -m 644 $(LIB)/lode.pc '$(lib_home)/pkgconfig'
+	install -m 644 $(addprefix csrc/,$(headers)) '$(DESTDIR)$(INST_INCDIR)'
+
+.PHONY: install-lua
+install-lua: build ## of these, what Lua programs take
 	install -d '$(c_home)'
 	install -m 755 $(OUT)/lode/core.so '$(c_home)/core.so'
 	for m in $(modules); do \
@@ -305,7 +403,9 @@ install: build ## under PREFIX (/usr/local), staged in DESTDIR
 
 .PHONY: uninstall
 uninstall: ## takes back what `make install` brought
-	rm -f '$(c_home)/core.so'
+	rm -f '$(c_home)/core.so' $(patsubst %,'$(lib_home)/%',liblode.a \
+	  $(library) $(soname) $(linked) pkgconfig/lode.pc) \
+	  $(patsubst %,'$(DESTDIR)$(INST_INCDIR)/%',$(headers))
 	-rmdir '$(c_home)'
 	-for m in $(modules); do \
 	  rm -f "$(lua_home)/$$m"; \

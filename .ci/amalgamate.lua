@@ -10,7 +10,8 @@
 -- - What lode's own headers declare becomes static: of lode.c a program sees
 --   what is in lode.h, and nothing more.
 -- - What a file has for itself (functions, types, constants) gets the file's
---   name where another has it, too: `look` of evict.c is `look_of_evict`.
+--   name where another has it, too, or the system may have it, which is so
+--   for any single word: `look` of evict.c is `look_of_evict`.
 -- - A file's macros end with it.
 --
 -- It relies on how the sources are written: what stands at file scope begins
@@ -211,7 +212,7 @@ local function rename (text, renamed)
   for i, piece in ipairs(pieces) do
     local word = piece.text
     local new = piece.kind == "name" and renamed[word]
-    if new and last ~= "." and last ~= "->"
+    if new and last ~= "." and last ~= "->" and last ~= "#"
         and not (records[#records] and next_sign(i):find "^[;,%[:)]") then
       word = new
     end
@@ -293,9 +294,9 @@ for name, header in pairs(headers) do in_headers[name] = header.names end
 local function new_names (unit)
   local renamed = {}
   for name, what in pairs(unit.names) do
-    local clash = false
+    local clash = not name:find "_" -- as the system's names are: `write`
     for _, names in pairs(in_headers) do
-      clash = clash or names[name] and what ~= "tag"
+      if names[name] then clash = what ~= "tag" end
     end
     for _, other in ipairs(units) do
       clash = clash or other ~= unit and other.names[name]

@@ -114,7 +114,7 @@ local function check_binding(report, header, quoted)
     local file = io.open("csrc/lua/" .. header)
     if file then file:close() else own = nil end
   end
-  if not own and header ~= "../lode.h" then
+  if not own and header ~= "../lode.h" and header ~= "../lode_lua.h" then
     report("the binding is a client of lode.h only, not of %s", header)
   end
 end

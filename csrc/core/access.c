@@ -438,10 +438,6 @@ void access_put_aside (access_table *a, const access_txn *t, uint32_t number,
   unlock(a);
 }
 
-void access_forget (access_table *a, uint32_t number, lode_slice whole) {
-  access_put_aside(a, NULL, number, whole);
-}
-
 /* Copies a note; its key into `room`. NO_MEMORY leaves the copy. */
 static lode_status copy_out (const access_note *from, lode_buffer *room,
                              access_note *note) {
@@ -478,11 +474,6 @@ lode_status access_take_aside (access_table *a, const access_txn *t,
   return status;
 }
 
-lode_status access_take (access_table *a, uint32_t number, lode_buffer *room,
-                         access_note *note) {
-  return access_take_aside(a, NULL, number, room, note);
-}
-
 void access_drop_aside (access_table *a, const access_txn *t,
                         uint32_t number) {
   node *n;
@@ -491,10 +482,6 @@ void access_drop_aside (access_table *a, const access_txn *t,
   while ((n = oldest(a, number)) != NULL)
     discard(a, n, t);
   unlock(a);
-}
-
-void access_drop (access_table *a, uint32_t number) {
-  access_drop_aside(a, NULL, number);
 }
 
 /* The first note that was put aside at this level, or one within. */

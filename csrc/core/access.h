@@ -21,7 +21,7 @@ typedef struct access_note {
   uint32_t hits;    /* accesses since they were last taken */
   uint64_t atime;   /* the latest of them, in ms since the epoch */
   uint64_t stamp;   /* the latest, in an order of its own: see access_add */
-  lode_slice stored, whole; /* the key; set by access_take only */
+  lode_slice stored, whole; /* the key; set by access_take_aside only */
 } access_note;
 
 /* NULL: no memory. */
@@ -43,37 +43,30 @@ uint64_t access_stamp (access_table *a, uint64_t now);
 bool access_find (access_table *a, uint32_t number, lode_slice whole,
                   access_note *note);
 
-/* Drops the note of a key, if there is one. */
-void access_forget (access_table *a, uint32_t number, lode_slice whole);
-
 /*
-** Takes the oldest note of a collection out (the oldest of all when
-** `number` is 0); its key is put into `room` (emptied first), where the
-** note's slices lie. ABSENT: there is none; NO_MEMORY: it stays.
-*/
-lode_status access_take (access_table *a, uint32_t number, lode_buffer *room,
-                         access_note *note);
-
-/* Drops all notes of a collection. */
-void access_drop (access_table *a, uint32_t number);
-
-/*
-** Of a transaction that may yet be rolled back: the same as access_forget,
-** access_take and access_drop, but the notes are put aside for `owner`, until
-** access_settle tells whether that level of it (1: the outermost), or one
-** around it, was committed. When it wasn't they are back, with what was
-** noted meanwhile; those that there is no memory for are lost.
+** A transaction that may yet be rolled back: what it takes out is put aside
+** for `owner`, until access_settle tells whether that level of it (1: the
+** outermost), or one around it, was committed. When it wasn't the notes are
+** back, with what was noted meanwhile; those that there is no memory for
+** are lost. Where it is null they are gone at once.
 */
 typedef struct access_txn {
   const void *owner;
   unsigned depth;
 } access_txn;
 
+/* Drops the note of a key, if there is one. */
 void access_put_aside (access_table *a, const access_txn *t, uint32_t number,
                        lode_slice whole);
+/*
+** Takes the oldest note of a collection out (the oldest of all when
+** `number` is 0); its key is put into `room` (emptied first), where the
+** note's slices lie. ABSENT: there is none; NO_MEMORY: it stays.
+*/
 lode_status access_take_aside (access_table *a, const access_txn *t,
                                uint32_t number, lode_buffer *room,
                                access_note *note);
+/* Drops all notes of a collection. */
 void access_drop_aside (access_table *a, const access_txn *t,
                         uint32_t number);
 void access_settle (access_table *a, const access_txn *t, bool committed);

@@ -107,7 +107,7 @@ bool files_make_dir (const files *f, unsigned mode) {
   return true;
 }
 
-bool files_sync_dir (const char *dir) {
+static bool sync_one (const char *dir) {
   int fd = open(dir, O_RDONLY | O_CLOEXEC);
   bool ok;
   if (fd < 0)
@@ -115,6 +115,17 @@ bool files_sync_dir (const char *dir) {
   ok = fsync(fd) == 0 || errno == EINVAL; /* not every system can */
   close(fd);
   return ok;
+}
+
+bool files_sync_dir (const char *dir) {
+  char above[4096];
+  if (!sync_one(dir))
+    return false;
+  if (snprintf(above, sizeof above, "%s/..", dir) >= (int)sizeof above) {
+    errno = ENAMETOOLONG;
+    return false;
+  }
+  return sync_one(above) || errno == EACCES; /* it may not be for reading */
 }
 
 /* }================================================================== */

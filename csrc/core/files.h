@@ -37,7 +37,10 @@ bool files_unsafe (const files *f);
 /* Makes the directory of a store. False: errno tells. */
 bool files_make_dir (const files *f, unsigned mode);
 
-/* Syncs a directory, so that a new name in it stays. */
+/*
+** Syncs a directory, so that a new name in it stays, and the one that it
+** stands in, as it may be new itself. False: errno tells.
+*/
 bool files_sync_dir (const char *dir);
 
 /*

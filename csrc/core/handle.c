@@ -228,13 +228,7 @@ lode_status handle_write (lode_store *s, bool *own) {
     return st;
   *own = true;
   s->serial++;
-  st = kv_write_begin(&s->write, s->timeout);
-  if (lode_unlikely(st == LODE_REENTRY && kv_is_left(s->env))) {
-    st = handle_reopen(s);
-    if (st == LODE_OK)
-      st = kv_write_begin(&s->write, s->timeout);
-  }
-  return st;
+  return kv_write_begin(&s->write, s->timeout);
 }
 
 lode_status handle_written (lode_store *s, bool own, lode_status st) {

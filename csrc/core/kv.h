@@ -286,6 +286,7 @@ struct kv_env {
   bool readonly;
   bool dead;             /* lost its map, or left: only to be closed */
   bool left;             /* another process opened it (kv_left.c) */
+  lode_buffer lost;      /* its readers' MDB_txn, which nobody can free */
   int fds[KV_FDS];       /* what LMDB has open; -1: nothing */
   kv_place place;
   pthread_mutex_t burial; /* of the next three */
@@ -297,10 +298,11 @@ struct kv_env {
   _Atomic uint64_t cleared; /* when the readers were looked at: kv_now */
   bool nosync;           /* as the flag stands now */
   bool widened;          /* the map is past the quota, for deletes */
+  bool tight;            /* the disk is full (kv_space.c) */
+  bool begun;            /* a write transaction is open: see kv_dbs_claim */
   uint64_t map_size, max_size, page_size;
   uint64_t space_looked; /* when, in ms */
-  bool tight;            /* the disk is full; these hold when it isn't: */
-  uint64_t roomy_quota, roomy_map;
+  uint64_t roomy_quota, roomy_map; /* what holds when it isn't `tight` */
   unsigned collections, timeout;
   char *name;            /* for messages */
   kv_db catalog;
@@ -308,7 +310,6 @@ struct kv_env {
   _Atomic uint64_t generation;
   pthread_mutex_t dbs_mutex;
   pthread_cond_t dbs_changed;
-  bool begun;            /* a write transaction is open: see kv_dbs_claim */
   kv_txn *maker;         /* the transaction that has made databases */
   kv_open_db *dbs;          /* by handle */
   unsigned max_dbs, used_dbs;
@@ -426,6 +427,10 @@ lode_status kv_make_room (kv_txn *t);
 
 /* FULL and the like when `t` has failed and can only be rolled back. */
 lode_status kv_usable (kv_txn *t);
+/* Whether that is so. */
+static inline bool kv_is_lost (const kv_txn *t) {
+  return t->failed_depth != 0 || t->env->left;
+}
 
 #endif
 

@@ -318,11 +318,11 @@ static bool is_allowed (const kv_env *env, log_op op, kv_db db) {
 static lode_status write (kv_txn *t, log_op op, kv_db db, lode_slice key,
                           lode_slice value) {
   bool deleting = is_allowed(t->env, op, db);
-  lode_status st = kv_usable(t);
+  lode_status st = LODE_OK;
   size_t before = t->log.size;
   int rc;
-  if (st != LODE_OK)
-    return st;
+  if (lode_unlikely(kv_is_lost(t)))
+    return kv_usable(t);
   lode_assert(t->depth > 0);
   if (t->logging) {
     if (t->allowance && !deleting)
@@ -509,11 +509,12 @@ static bool map_is_near (kv_txn *t) {
 
 /* REENTRY where the lock is the parent process's, or another thread's. */
 static lode_status is_mine (kv_txn *t) {
-  lode_status st = kv_usable(t);
-  if (st == LODE_OK && !pthread_equal(t->owner, pthread_self()))
-    st = fail(t->error, LODE_REENTRY, "%s: a transaction ends in the thread "
-              "in which it began", t->env->name);
-  return st;
+  if (lode_unlikely(kv_is_lost(t)))
+    return kv_usable(t);
+  if (lode_unlikely(!pthread_equal(t->owner, pthread_self())))
+    return fail(t->error, LODE_REENTRY, "%s: a transaction ends in the "
+                "thread in which it began", t->env->name);
+  return LODE_OK;
 }
 
 lode_status kv_write_begin (kv_txn *t, unsigned timeout) {

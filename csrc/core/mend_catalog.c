@@ -43,6 +43,11 @@ static bool generation_is_sound (mend *m) {
   return catalog_generation(&m->s->write, &generation) == LODE_OK;
 }
 
+/* The store's own record, or a collection's. */
+static bool is_truth (lode_slice key) {
+  return key.data[0] == 'c' || key.data[0] == 's';
+}
+
 /* Whether the database of a dropped collection is still there. */
 static bool dropped_stands (mend *m, lode_slice name) {
   kv_shape shape;
@@ -93,9 +98,10 @@ static lode_status next_wrong (mend *m, lode_buffer *at,
     st = kv_cursor_move(t, c, KV_NEXT, &key, &value);
   for (*wrong = NULL; st == LODE_OK; st = kv_cursor_move(t, c, KV_NEXT, &key,
                                                          &value)) {
-    *wrong = catalog_body(key, value, &body) ? record_wrong(m, key, body)
-             : memchr("cs", key.data[0], 2) == NULL ? "a damaged record"
-             : NULL;
+    if (catalog_body(key, value, &body))
+      *wrong = record_wrong(m, key, body);
+    else
+      *wrong = is_truth(key) ? NULL : "a damaged record";
     if (*wrong != NULL)
       break;
   }

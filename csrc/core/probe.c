@@ -107,7 +107,10 @@ typedef struct missing { /* what must be found free */
 
 /* Notes the pages of a list of `size` bytes; false: it is none. */
 static bool note_list (missing *m, const unsigned char *list, size_t size) {
-  uint64_t n = size >= 8 ? native(list, 8) : UINT64_MAX;
+  uint64_t n;
+  if (size < 8)
+    return false;
+  n = native(list, 8);
   if (n > size / 8 - 1)
     return false;
   for (uint64_t i = 1; i <= n; i++) {

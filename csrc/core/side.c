@@ -21,8 +21,8 @@
 
 #define FACTS 24           /* where what the crc is over begins */
 #define SIDE_USERS ((off_t)1 << 42)
-#define BALLAST_AT 4096
-#define BALLAST (128 * 1024)
+#define BALLAST_AT ((off_t)4096)
+#define BALLAST ((off_t)128 << 10)
 #define TRIES 5            /* to read it while another writes it */
 
 static const char magic[8] = { 'l', 'o', 'd', 'e', 's', 'i', 'd', 'e' };
@@ -51,15 +51,17 @@ void lode_test_tag (unsigned n) { test_tag = n; }
 static void boot_id (unsigned char id[16]) {
   memset(id, 0, 16);
 #if defined(__linux__)
-  char text[36];
+  char text[37] = "";
   size_t n = 0;
   int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof text);
-  if (fd >= 0)
+  if (fd >= 0) {
+    if (read(fd, text, sizeof text - 1) < 0)
+      text[0] = '\0';
     close(fd);
-  for (ssize_t i = 0; i < got && n < 32; i++) {
+  }
+  for (const char *p = text; *p != '\0' && n < 32; p++) {
     static const char digits[] = "0123456789abcdef";
-    const char *digit = memchr(digits, text[i], 16);
+    const char *digit = strchr(digits, *p);
     if (digit != NULL) {
       id[n / 2] = (unsigned char)(id[n / 2] << 4 | (digit - digits));
       n++;
@@ -203,6 +205,11 @@ side_doubt side_look (int fd) {
   return doubt_of(how, &f);
 }
 
+bool side_is_new (int fd) {
+  facts f;
+  return read_once(fd, &f) == NEW;
+}
+
 /* The one that is alone makes the file what it should be. */
 static bool begin_alone (int fd, form how, facts *f) {
   uint64_t mark = f->mark;
@@ -294,7 +301,7 @@ void side_ballast (int fd, bool keep) {
   if (!keep && st.st_size > SIDE_SIZE)
     (void)!ftruncate(fd, SIDE_SIZE);
 #ifdef __linux__
-  if (keep && st.st_size < (off_t)(BALLAST_AT + BALLAST))
+  if (keep && st.st_size < BALLAST_AT + BALLAST)
     (void)fallocate(fd, 0, BALLAST_AT, BALLAST);
 #endif
 }

@@ -53,6 +53,12 @@ typedef enum side_doubt { /* why the store should be checked first */
 lode_status side_begin (int fd, side_doubt *doubt);
 /* Of a file that can only be read. */
 side_doubt side_look (int fd);
+/*
+** Whether nothing stands in the file yet. Then its name may not be on the
+** disk either, and has to be before side_begin writes to it: a mark in a
+** file that is gone after a power cut is none.
+*/
+bool side_is_new (int fd);
 
 /* The store was found whole after such a doubt. False: errno tells. */
 bool side_trust (int fd);

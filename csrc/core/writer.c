@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -29,6 +30,20 @@ static void *side_map (const char *path) {
   return map;
 }
 
+/* Makes the name of a new side file stay. */
+static bool sync_name (const char *path) {
+  char dir[4096];
+  const char *slash = strrchr(path, '/');
+  if (slash == NULL)
+    return files_sync_dir(".");
+  if (snprintf(dir, sizeof dir, "%.*s", (int)(slash - path + 1), path) >=
+      (int)sizeof dir) {
+    errno = ENAMETOOLONG;
+    return false;
+  }
+  return files_sync_dir(dir);
+}
+
 static bool side_open (writer *w, const char *path, unsigned mode) {
   lode_status st;
   void *map;
@@ -38,6 +53,10 @@ static bool side_open (writer *w, const char *path, unsigned mode) {
   fd = files_above_stdio(fd);
   if (fd < 0)
     return false;
+  if (side_is_new(fd) && !sync_name(path)) {
+    close(fd);
+    return false;
+  }
   st = side_begin(fd, &w->doubt);
   w->stranger = st == LODE_INCOMPATIBLE;
   if (st != LODE_OK)

@@ -29,13 +29,6 @@ _Static_assert(sizeof(lua_Number) == sizeof(double), "numbers are doubles");
 #undef LUA_OK
 #define LUA_OK 0
 
-#undef LUA_OPEQ
-#undef LUA_OPLT
-#undef LUA_OPLE
-#define LUA_OPEQ 0
-#define LUA_OPLT 1
-#define LUA_OPLE 2
-
 /*
 ** LuaJIT takes the lua_State that a function was called in last for the one
 ** that runs, also when that was another one, as for the calls of lhooks.c.
@@ -57,33 +50,11 @@ static inline int compat_error (lua_State *L) {
 #undef lua_rawlen
 #define lua_rawlen(L, i) lua_objlen((L), (i))
 
-#undef lua_pushglobaltable
-#define lua_pushglobaltable(L) lua_pushvalue((L), LUA_GLOBALSINDEX)
-
 static inline int compat_absindex (lua_State *L, int i) {
   return (i > 0 || i <= LUA_REGISTRYINDEX) ? i : lua_gettop(L) + i + 1;
 }
 #undef lua_absindex
 #define lua_absindex compat_absindex
-
-/* a <= b is a < b or a == b, which is right for NaN as well. */
-static inline int compat_compare (lua_State *L, int a, int b, int op) {
-  switch (op) {
-    case LUA_OPEQ: return lua_equal(L, a, b);
-    case LUA_OPLT: return lua_lessthan(L, a, b);
-    default: return lua_lessthan(L, a, b) || lua_equal(L, a, b);
-  }
-}
-#undef lua_compare
-#define lua_compare compat_compare
-
-static inline void compat_copy (lua_State *L, int from, int to) {
-  to = compat_absindex(L, to);
-  lua_pushvalue(L, from);
-  lua_replace(L, to);
-}
-#undef lua_copy
-#define lua_copy compat_copy
 
 static inline void compat_rawsetp (lua_State *L, int i, const void *p) {
   i = compat_absindex(L, i);
@@ -116,25 +87,6 @@ static inline void compat_setfuncs (lua_State *L, const luaL_Reg *l,
 #undef luaL_checkversion
 #define luaL_checkversion(L) ((void)(L))
 
-static inline void compat_setmetatable (lua_State *L, const char *name) {
-  luaL_getmetatable(L, name);
-  lua_setmetatable(L, -2);
-}
-#undef luaL_setmetatable
-#define luaL_setmetatable compat_setmetatable
-
-static inline void *compat_testudata (lua_State *L, int i,
-                                      const char *name) {
-  void *p = lua_touserdata(L, i);
-  if (p == NULL || !lua_getmetatable(L, i)) return NULL;
-  luaL_getmetatable(L, name);
-  if (!lua_rawequal(L, -1, -2)) p = NULL;
-  lua_pop(L, 2);
-  return p;
-}
-#undef luaL_testudata
-#define luaL_testudata compat_testudata
-
 static inline const char *compat_tolstring (lua_State *L, int i,
                                             size_t *size) {
   i = compat_absindex(L, i);
@@ -156,19 +108,6 @@ static inline const char *compat_tolstring (lua_State *L, int i,
 }
 #undef luaL_tolstring
 #define luaL_tolstring compat_tolstring
-
-static inline lua_Integer compat_len (lua_State *L, int i) {
-  lua_Integer n;
-  if (!luaL_callmeta(L, i, "__len"))
-    lua_pushinteger(L, (lua_Integer)lua_objlen(L, i));
-  else if (lua_type(L, -1) != LUA_TNUMBER)
-    luaL_error(L, "object length is not an integer");
-  n = lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  return n;
-}
-#undef luaL_len
-#define luaL_len compat_len
 
 #undef LUA_OPADD
 #undef LUA_OPSUB
@@ -311,23 +250,6 @@ static inline int compat_getglobal (lua_State *L, const char *name) {
 #undef lua_getglobal
 #define lua_getglobal compat_getglobal
 
-static inline int compat_geti (lua_State *L, int i, lua_Integer n) {
-  i = lua_absindex(L, i);
-  lua_pushinteger(L, n);
-  return lua_gettable(L, i);
-}
-#undef lua_geti
-#define lua_geti compat_geti
-
-static inline void compat_seti (lua_State *L, int i, lua_Integer n) {
-  i = lua_absindex(L, i);
-  lua_pushinteger(L, n);
-  lua_insert(L, -2);
-  lua_settable(L, i);
-}
-#undef lua_seti
-#define lua_seti compat_seti
-
 static inline int compat_getuservalue (lua_State *L, int i, int n) {
   int type;
   compat_pushuservalues(L, i);
@@ -407,9 +329,6 @@ static inline int compat_setuservalue (lua_State *L, int i, int n) {
 #define lua_newuserdatauv compat_newuserdata
 #define lua_getiuservalue compat_getuservalue
 #define lua_setiuservalue compat_setuservalue
-
-#undef luaL_pushfail
-#define luaL_pushfail(L) lua_pushnil(L)
 
 #endif
 

@@ -11,6 +11,20 @@
 
 #define MANY 200000
 
+/* Without a transaction: what is taken out is gone. */
+static void forget (access_table *a, uint32_t number, lode_slice whole) {
+  access_put_aside(a, NULL, number, whole);
+}
+
+static void drop (access_table *a, uint32_t number) {
+  access_drop_aside(a, NULL, number);
+}
+
+static lode_status take_out (access_table *a, uint32_t number,
+                             lode_buffer *room, access_note *note) {
+  return access_take_aside(a, NULL, number, room, note);
+}
+
 static const lode_slice nothing = { NULL, 0 };
 
 /* A note of a key that is stored as it is. */
@@ -40,14 +54,14 @@ static bool has_number (access_table *a, uint32_t number, uint64_t i) {
 static bool takes (access_table *a, uint32_t number, lode_buffer *room,
                    uint32_t own, const char *key) {
   access_note note;
-  return access_take(a, number, room, &note) == LODE_OK &&
+  return take_out(a, number, room, &note) == LODE_OK &&
          note.number == own && slice_equal(note.whole, test_text(key)) &&
          slice_equal(note.stored, test_text(key));
 }
 
 static bool is_empty (access_table *a, uint32_t number, lode_buffer *room) {
   access_note note;
-  return access_take(a, number, room, &note) == LODE_ABSENT;
+  return take_out(a, number, room, &note) == LODE_ABSENT;
 }
 
 static void empty (void) {
@@ -57,10 +71,10 @@ static void empty (void) {
   expect(access_count(a) == 0 && access_count_of(a, 1) == 0);
   expect(!access_find(a, 1, test_text("a"), &note) && note.hits == 77);
   expect(lode_buffer_add(&room, "old", 3) == LODE_OK);
-  expect(access_take(a, 0, &room, &note) == LODE_ABSENT && room.size == 0);
-  expect(access_take(a, 1, &room, &note) == LODE_ABSENT && note.hits == 77);
-  access_forget(a, 1, test_text("a"));
-  access_drop(a, 1);
+  expect(take_out(a, 0, &room, &note) == LODE_ABSENT && room.size == 0);
+  expect(take_out(a, 1, &room, &note) == LODE_ABSENT && note.hits == 77);
+  forget(a, 1, test_text("a"));
+  drop(a, 1);
   expect(access_count(a) == 0);
   lode_buffer_free(&room);
   access_free(a);
@@ -207,7 +221,7 @@ static bool keeps (access_table *a, lode_slice stored, lode_slice whole) {
   test_free_copy(s);
   test_free_copy(w);
   ok = ok && access_find(a, 1, whole, &note) &&
-       access_take(a, 1, &room, &note) == LODE_OK &&
+       take_out(a, 1, &room, &note) == LODE_OK &&
        slice_equal(note.stored, stored) && slice_equal(note.whole, whole);
   lode_buffer_free(&room);
   return ok;
@@ -243,10 +257,10 @@ static void blocks (void) {
   add_text(a, 1, "b", 1);
   expect(access_add(a, 1, test_text("c"), test_text("C"), 1) == LODE_OK);
   expect(lode_test_live_blocks() == before + 2);
-  access_forget(a, 1, test_text("b"));
-  expect(access_take(a, 1, &room, &note) == LODE_OK && room.size == 1);
+  forget(a, 1, test_text("b"));
+  expect(take_out(a, 1, &room, &note) == LODE_OK && room.size == 1);
   expect(note.stored.data == note.whole.data);
-  expect(access_take(a, 1, &room, &note) == LODE_OK && room.size == 2);
+  expect(take_out(a, 1, &room, &note) == LODE_OK && room.size == 2);
   lode_buffer_free(&room);
   expect(lode_test_live_blocks() == before - 1);
   access_free(a);
@@ -259,14 +273,14 @@ static void forgets (void) {
   add_text(a, 1, "b", 1);
   add_text(a, 2, "b", 1);
   add_text(a, 1, "c", 1);
-  access_forget(a, 3, test_text("b"));
-  access_forget(a, 1, test_text("x"));
+  forget(a, 3, test_text("b"));
+  forget(a, 1, test_text("x"));
   expect(access_count(a) == 4);
-  access_forget(a, 1, test_text("b")); /* amid its line */
-  access_forget(a, 1, test_text("b"));
+  forget(a, 1, test_text("b")); /* amid its line */
+  forget(a, 1, test_text("b"));
   expect(access_count(a) == 3);
   expect(takes(a, 1, &room, 1, "a") && takes(a, 1, &room, 1, "c"));
-  access_forget(a, 2, test_text("b")); /* alone in its line */
+  forget(a, 2, test_text("b")); /* alone in its line */
   expect(is_empty(a, 2, &room) && is_empty(a, 0, &room));
   lode_buffer_free(&room);
   access_free(a);
@@ -278,15 +292,15 @@ static void drops (void) {
   long before = lode_test_live_blocks();
   for (uint64_t i = 0; i < 3000; i++)
     expect(add_number(a, 1 + i % 3, i) == LODE_OK);
-  access_drop(a, 4);
+  drop(a, 4);
   expect(access_count(a) == 3000);
-  access_drop(a, 2);
+  drop(a, 2);
   expect(access_count(a) == 2000 && is_empty(a, 2, &room));
   expect(access_count_of(a, 1) == 1000 && access_count_of(a, 2) == 0);
   for (uint64_t i = 0; i < 3000; i++)
     expect(has_number(a, 1 + i % 3, i) == (i % 3 != 1));
-  access_drop(a, 1);
-  access_drop(a, 3);
+  drop(a, 1);
+  drop(a, 3);
   expect(access_count(a) == 0 && is_empty(a, 0, &room));
   expect(lode_test_live_blocks() == before + 1); /* the list of lines */
   access_free(a);
@@ -303,10 +317,10 @@ static void many (void) {
   for (i = 0; i < MANY; i++)
     wrong += !has_number(a, 1 + i % 3, i) || has_number(a, 1, i * 3 + 1);
   expect(wrong == 0 && access_count(a) == MANY);
-  for (; access_take(a, 3, &room, &note) == LODE_OK; next += 3)
+  for (; take_out(a, 3, &room, &note) == LODE_OK; next += 3)
     wrong += get_u64(note.whole.data) != next || note.atime != next;
   expect(next == MANY || next == MANY + 1);
-  for (i = 0; access_take(a, 0, &room, &note) == LODE_OK; i++)
+  for (i = 0; take_out(a, 0, &room, &note) == LODE_OK; i++)
     wrong += get_u64(note.whole.data) != i / 2 * 3 + i % 2;
   expect(wrong == 0 && access_count(a) == 0);
   expect(add_number(a, 1, 1) == LODE_OK && has_number(a, 1, 1));
@@ -324,13 +338,13 @@ static void many_collections (void) {
     wrong += add_number(a, 1 + i * 1789 % 4096, 5) != LODE_OK;
   expect(access_count(a) == 4096);
   for (i = 1; i <= 4096; i += 2)
-    wrong += access_take(a, i, &room, &note) != LODE_OK || note.number != i;
+    wrong += take_out(a, i, &room, &note) != LODE_OK || note.number != i;
   for (i = 1; i <= 4096; i++)
     wrong += has_number(a, i, 5) != (i % 2 == 0);
   for (i = 0; i < 4096; i++) {
     uint32_t number = 1 + i * 1789 % 4096;
     if (number % 2 != 0) continue;
-    wrong += access_take(a, 0, &room, &note) != LODE_OK ||
+    wrong += take_out(a, 0, &room, &note) != LODE_OK ||
              note.number != number;
   }
   expect(wrong == 0 && is_empty(a, 0, &room));
@@ -373,7 +387,7 @@ static model_note *model_oldest (uint32_t c) {
 static void model_take (access_table *a, uint32_t c, lode_buffer *room) {
   model_note *m = model_oldest(c);
   access_note note;
-  lode_status status = access_take(a, c, room, &note);
+  lode_status status = take_out(a, c, room, &note);
   if (m == NULL) {
     expect(status == LODE_ABSENT);
     return;
@@ -387,7 +401,7 @@ static void model_take (access_table *a, uint32_t c, lode_buffer *room) {
 
 static void model_forget (access_table *a, uint32_t c, size_t k) {
   unsigned char room[8];
-  access_forget(a, c, key_of(room, k));
+  forget(a, c, key_of(room, k));
   model[c][k].made = 0;
 }
 
@@ -406,7 +420,7 @@ static void modelled (void) {
     else if (what < 99)
       model_forget(a, c, k);
     else if (test_below(10) == 0) {
-      access_drop(a, c);
+      drop(a, c);
       memset(model[c], 0, sizeof model[c]);
     }
     expect(has_number(a, c, k) == (model[c][k].made != 0));
@@ -459,7 +473,7 @@ static void add_fails (void) {
     lode_test_fail_allocation(0);
     expect(failed <= 1 && access_count(a) == 50 - failed);
     expect(n != 1 || failed == 1);
-    for (; access_take(a, 0, &room, &note) == LODE_OK; taken++) {
+    for (; take_out(a, 0, &room, &note) == LODE_OK; taken++) {
       expect(get_u64(note.whole.data) > last);
       last = get_u64(note.whole.data);
     }
@@ -489,7 +503,7 @@ static void take_fails (void) {
   access_note note = { .hits = 77 };
   add_text(a, 1, "key", 1);
   lode_test_fail_allocation(1);
-  expect(access_take(a, 1, &room, &note) == LODE_NO_MEMORY);
+  expect(take_out(a, 1, &room, &note) == LODE_NO_MEMORY);
   expect(access_count(a) == 1 && note.hits == 77 && room.size == 0);
   expect(takes(a, 1, &room, 1, "key"));
   lode_buffer_free(&room);
@@ -520,13 +534,13 @@ static void grow_fails (void) {
   uint64_t least, i;
   unsigned char room[8];
   expect(add_number(a, 1, 0) == LODE_OK); /* for the list of lines */
-  access_forget(a, 1, key_of(room, 0));
+  forget(a, 1, key_of(room, 0));
   least = fill(a); /* all slots but one, of a power of two */
   expect(least < 100 && (least & (least + 1)) == 0);
   for (i = 0; i < 5000; i++) expect(add_number(a, 1, i) == LODE_OK);
-  for (i = 0; i < 5000; i++) access_forget(a, 1, key_of(room, i));
+  for (i = 0; i < 5000; i++) forget(a, 1, key_of(room, i));
   expect(fill(a) == least);
-  access_drop(a, 1);
+  drop(a, 1);
   access_free(a);
 }
 
@@ -553,7 +567,7 @@ static void shrink_fails (void) {
   for (i = 0; i < 1000; i++) expect(add_number(a, 1, i) == LODE_OK);
   for (i = 0; i < 999; i++) {
     lode_test_fail_allocation(1);
-    access_forget(a, 1, key_of(room, i));
+    forget(a, 1, key_of(room, i));
   }
   lode_test_fail_allocation(0);
   expect(access_count(a) == 1 && has_number(a, 1, 999));
@@ -579,7 +593,7 @@ typedef struct job {
 
 static void take_shared (job *j, lode_buffer *room) {
   access_note note;
-  lode_status status = access_take(j->table, 1, room, &note);
+  lode_status status = take_out(j->table, 1, room, &note);
   if (status == LODE_OK) {
     j->taken += note.hits;
     j->wrong += note.number != 1 || note.whole.size != 8 ||
@@ -603,7 +617,7 @@ static void *work (void *arg) {
     j->wrong += stamp <= last || stamp < now * 1000;
     last = stamp;
     j->wrong += !has_number(j->table, j->number, i);
-    if (i % 5000 == 4999) access_drop(j->table, j->number);
+    if (i % 5000 == 4999) drop(j->table, j->number);
     has_number(j->table, 1, i % SHARED);
     j->wrong += access_count(j->table) > SHARED + THREADS * 5000;
   }

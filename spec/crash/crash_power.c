@@ -10,7 +10,8 @@
 ** another write. What was left to the system ("os") may be refused.
 **
 ** LODE_SEED chooses the workloads and what survives; LODE_IMAGES how many
-** images there are to be, LODE_FULL=1 the long form.
+** images there are to be, LODE_FULL=1 the long form; LODE_PROFILE takes one
+** of the workloads alone, by its number from 0.
 */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,6 +22,8 @@
 #include <time.h>
 
 #include "power_work.h"
+
+#include "core/side.h"
 
 #define WORKERS 2
 #define RANDOM_IMAGES 6     /* of each point, beside none and all */
@@ -87,9 +90,10 @@ static void be_recorded (unsigned profile, uint64_t of, const char *root,
   _exit(98);
 }
 
+/* Removes what has this name, or one that goes on after it. */
 static void remove_all (const char *path) {
   char command[400];
-  snprintf(command, sizeof command, "rm -rf '%.300s'", path);
+  snprintf(command, sizeof command, "rm -rf '%.300s'*", path);
   if (system(command) != 0)
     exit(2);
 }
@@ -459,6 +463,9 @@ static bool replay_log (replay *r) {
     promise_step(&r->promise, &d->records[d->point]);
     disk_step(d);
   }
+  if (ok && lode_test_live_blocks() != 0)
+    snprintf(shared->failure, 100, "%ld blocks of memory are left",
+             lode_test_live_blocks());
   return ok && lode_test_live_blocks() == 0;
 }
 
@@ -476,6 +483,7 @@ static bool replay_all (unsigned profile, uint64_t of, disk *d) {
     r.worker = w;
     r.d = d;
     snprintf(r.top, sizeof r.top, "%s/image%u", scratch_dir, w);
+    remove_all(r.top);
     mkdir(r.top, 0700);
     _exit(replay_log(&r) ? 0 : 1);
   }
@@ -521,9 +529,11 @@ static void power_cuts (void) {
   const char *full = getenv("LODE_FULL");
   bool is_long = full != NULL && strcmp(full, "1") == 0;
   uint64_t images = number_of("LODE_IMAGES", is_long ? 400000 : 4000);
+  uint64_t only = number_of("LODE_PROFILE", LENGTH(profiles));
   for (uint64_t i = 0; shared->images < images; i++)
     for (unsigned p = 0; p < LENGTH(profiles); p++)
-      if (!test_profile(p, seed + i))
+      if ((only == LENGTH(profiles) || only == p) &&
+          !test_profile(p, seed + i))
         return;
 }
 

@@ -233,6 +233,7 @@ static inline void disk_free (disk *d) {
   free(d->renaming.at);
   free(d->records);
   free(d->log);
+  memset(d, 0, sizeof *d);
 }
 
 /* }================================================================== */
@@ -396,6 +397,13 @@ static inline bool is_lock (const char *name) {
          (size >= 5 && strcmp(name + size - 5, "-lock") == 0);
 }
 
+/* Shorter ones first, so that a directory comes before what is in it. */
+static inline int compare_names (const void *a, const void *b) {
+  const disk_name *x = a, *y = b;
+  size_t m = strlen(x->text), n = strlen(y->text);
+  return m != n ? (m > n) - (m < n) : strcmp(x->text, y->text);
+}
+
 /* Names that survive; a directory that doesn't takes its files with it. */
 static inline void image_names (const disk *d, const disk_record *now,
                                 disk_chance *c, disk_names *out) {
@@ -421,6 +429,7 @@ static inline void image_names (const disk *d, const disk_record *now,
         out->all[i] = out->all[--out->count];
     }
   }
+  qsort(out->all, out->count, sizeof *out->all, compare_names);
 }
 
 /* What the disk may hold at the point that was reached. */
@@ -510,7 +519,8 @@ static inline void dir_tidy (const char *top, const char *below,
              *below != '\0' ? "/" : "", e->d_name);
     snprintf(path, sizeof path, "%.200s/%.290s", top, name);
     if (e->d_type == DT_DIR)
-      dir_tidy(top, name, names, keep_locks);
+      dir_tidy(top, name, names, keep_locks &&
+                                 name_find(names, name) != NULL);
     if (keep_locks && is_lock(name))
       continue;
     if (strlen(name) >= DISK_NAME_MAX || name_find(names, name) == NULL) {
@@ -523,7 +533,7 @@ static inline void dir_tidy (const char *top, const char *below,
   closedir(dir);
 }
 
-/* The first name in the image of the i-th one's file. */
+/* The first name of the i-th one's file. */
 static inline unsigned first_link (const disk_names *names, unsigned i) {
   unsigned first = 0;
   while (names->all[first].node != names->all[i].node)
@@ -531,40 +541,41 @@ static inline unsigned first_link (const disk_names *names, unsigned i) {
   return first;
 }
 
+/* Makes the i-th name; what stood there before is written over. */
+static inline void name_put (const disk *d, const disk_image *image,
+                             unsigned i, const char *top) {
+  const disk_name *n = &image->names.all[i];
+  unsigned first = first_link(&image->names, i);
+  char path[400], other[400];
+  struct stat st;
+  snprintf(path, sizeof path, "%.200s/%s", top, n->text);
+  if (node_is_dir(d, n->node)) {
+    mkdir(path, 0700);
+    return;
+  }
+  if (lstat(path, &st) == 0 && (st.st_nlink > 1 || first != i))
+    unlink(path); /* it has, or gets, a second name */
+  if (first == i) {
+    file_write(path, &image->content[n->node]);
+    return;
+  }
+  snprintf(other, sizeof other, "%.200s/%s", top,
+           image->names.all[first].text);
+  if (link(other, path) != 0) {
+    perror(path);
+    exit(2);
+  }
+}
+
 /*
-** Makes the directory `top` hold the image. What is there of the last one
-** is written over, but a file that has had, or gets, a second name. Lock
-** files are those of the last one, or none.
+** Makes the directory `top` hold the image. Lock files are those of the last
+** one, or none.
 */
 static inline void image_put (const disk *d, disk_image *image,
                               const char *top, bool keep_locks) {
-  disk_names *names = &image->names;
-  char path[400], other[400];
-  struct stat st;
-  dir_tidy(top, "", names, keep_locks);
-  for (unsigned len = 0; len < DISK_NAME_MAX; len++) /* dirs come first */
-    for (unsigned i = 0; i < names->count; i++) {
-      const disk_name *n = &names->all[i];
-      unsigned first = first_link(names, i);
-      if (strlen(n->text) != len)
-        continue;
-      snprintf(path, sizeof path, "%.200s/%s", top, n->text);
-      if (node_is_dir(d, n->node)) {
-        mkdir(path, 0700);
-        continue;
-      }
-      if (lstat(path, &st) == 0 && st.st_nlink > 1)
-        unlink(path);
-      snprintf(other, sizeof other, "%.200s/%s", top,
-               names->all[first].text);
-      if (first == i || access(other, F_OK) != 0)
-        file_write(path, &image->content[n->node]);
-      else {
-        unlink(path);
-        if (link(other, path) != 0)
-          exit(2);
-      }
-    }
+  dir_tidy(top, "", &image->names, keep_locks);
+  for (unsigned i = 0; i < image->names.count; i++)
+    name_put(d, image, i, top);
 }
 
 /* }================================================================== */

@@ -464,7 +464,7 @@ static void change (work *w) {
 }
 
 static void maintain (work *w) {
-  lode_budget budget = { 1 + below(w, 40), 0 };
+  lode_budget budget = { .entries = 1 + below(w, 40) };
   uint64_t removed;
   bool more;
   must(w, lode_maintain(w->s, &budget, &removed, &more), "lode_maintain");

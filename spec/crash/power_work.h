@@ -115,22 +115,28 @@ static inline lode_status coll_digest (lode_coll *c, uint64_t *digest) {
   return st == LODE_ABSENT ? LODE_OK : st;
 }
 
+static inline lode_status digest_in (lode_store *s, lode_slice name,
+                                     lode_kind kind, uint64_t *digest) {
+  lode_coll_options o = { .raw = kind == LODE_RAW };
+  lode_coll *c;
+  lode_status st = lode_coll_open(s, name, kind, &o, &c);
+  if (st != LODE_OK)
+    return st;
+  st = coll_digest(c, digest);
+  lode_coll_close(c);
+  return st;
+}
+
 /* All collections with their names, kinds, entries and deadlines. */
 static inline lode_status store_digest (lode_store *s, uint64_t *digest) {
-  lode_coll_options none = { .raw = false };
   lode_buffer name = { NULL, 0, 0 }, last = { NULL, 0, 0 };
   lode_kind kind;
-  lode_coll *c;
   lode_status st;
   *digest = 14695981039346656037u;
   while ((st = lode_coll_next(s, slice_of_buffer(&last), &name, &kind)) ==
          LODE_OK) {
     *digest = digest_of(*digest + (uint64_t)kind, slice_of_buffer(&name));
-    st = lode_coll_open(s, slice_of_buffer(&name), kind, &none, &c);
-    if (st != LODE_OK)
-      break;
-    st = coll_digest(c, digest);
-    lode_coll_close(c);
+    st = digest_in(s, slice_of_buffer(&name), kind, digest);
     if (st == LODE_OK)
       st = buffer_set(&last, name.data, name.size);
     if (st != LODE_OK)
@@ -321,7 +327,7 @@ static void change_extra (power *w) {
 }
 
 static void maintain (power *w) {
-  lode_budget all = { 0, 0 };
+  lode_budget all = { .entries = 0 };
   uint64_t removed;
   bool more;
   power_must(w, lode_maintain(w->s, &all, &removed, &more), "lode_maintain");

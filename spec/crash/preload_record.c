@@ -118,21 +118,6 @@ static void end (void) {
   errno = saved;
 }
 
-__attribute__((constructor)) static void start (void) {
-  const char *dir = getenv(RECORD_ROOT), *path = getenv(RECORD_LOG);
-  int fd;
-  if (dir == NULL || path == NULL)
-    return;
-  snprintf(root, sizeof root, "%s", dir);
-  root_size = strlen(root);
-  fd = (int)syscall(SYS_openat, AT_FDCWD, path,
-                    O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-  log_fd = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FDS);
-  syscall(SYS_close, fd);
-  if (log_fd < 0)
-    give_up("there is no log");
-}
-
 /* As record.h has it. */
 record_note_function record_note;
 void record_note (const void *bytes, uint32_t size) {
@@ -187,6 +172,22 @@ static uint32_t node_of (int fd) {
 
 static void log_name (record_kind kind, uint32_t of, const char *name) {
   log_one(kind, of, 0, name, strlen(name));
+}
+
+__attribute__((constructor)) static void start (void) {
+  const char *dir = getenv(RECORD_ROOT), *path = getenv(RECORD_LOG);
+  int fd;
+  if (dir == NULL || path == NULL)
+    return;
+  snprintf(root, sizeof root, "%s", dir);
+  root_size = strlen(root);
+  fd = (int)syscall(SYS_openat, AT_FDCWD, path,
+                    O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+  log_fd = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FDS);
+  syscall(SYS_close, fd);
+  if (log_fd < 0)
+    give_up("there is no log");
+  log_name(RECORD_MKDIR, node_at(root), "");
 }
 
 static int recorded_open (const char *path, int flags, mode_t mode) {

@@ -1,0 +1,368 @@
+--- The methods of ngx.shared.DICT, but for those of lists; see resty.lode.
+
+local entry = require "resty.lode.entry"
+local list = require "resty.lode.list"
+local lode = require "lode"
+
+local dict = lode.dict
+local error, pcall, type = error, pcall, type
+local floor = math.floor
+local dict_of = entry.dict_of
+
+---@class resty.lode.dict
+---@field [1] lode.dict
+---@field home resty.lode.home
+---@field name string
+---@field lists lode.dict? the elements of its lists, once there is one
+---@field capped boolean
+---@field max_bytes integer?
+local methods = {}
+
+-- {==================================================================
+-- Writing
+-- ===================================================================
+
+local function put (d, key, value, ttl)
+  dict.set(d, key, value, ttl)
+  return true
+end
+
+-- Raised in a transaction to undo it.
+local no_room = {}
+
+local declined = { [dict.add] = "exists", [dict.replace] = "not found" }
+
+-- In a transaction, as what goes to keep a cap is found by counting.
+local function write_capped (d, write, key, value, ttl, safe)
+  local before = dict.len(d) + (dict.has(d, key) and 0 or 1)
+  if not write(d, key, value, ttl) then return false, false end
+  local forcible = dict.len(d) < before
+  if forcible and safe then error(no_room, 0) end
+  return true, forcible
+end
+
+-- Writes with `put`, dict.add or dict.replace.
+local function store (self, write, key, value, exptime, flags, safe)
+  local d = dict_of(self)
+  if exptime and exptime < 0 then error('bad "exptime" argument', 2) end
+  if flags and type(flags) ~= "number" then
+    error('bad "flags" argument', 2)
+  end
+  local err
+  key, err = entry.checked(key)
+  if not key then return nil, err end
+  local home = self.home
+  if not home.awake then home:wake() end
+  if value == nil then
+    if write ~= put then
+      return false, "attempt to add or replace nil values", false
+    end
+    local ok, e = pcall(dict.delete, d, key)
+    if not ok then return false, entry.words(e), false end
+    return true, nil, false
+  end
+  if not entry.storable[type(value)] then return nil, "bad value type" end
+  flags = flags and flags % 4294967296
+  value = entry.wrapped(value, flags and flags - flags % 1 or 0)
+  local ttl = exptime and entry.lifetime(exptime)
+  local ok, done, forcible
+  if self.capped then
+    ok, done, forcible = pcall(home.store.transaction, home.store,
+      write_capped, d, write, key, value, ttl, safe)
+    if not ok and done == no_room then return false, "no memory", false end
+  else
+    ok, done = pcall(write, d, key, value, ttl)
+  end
+  if not ok then return false, entry.words(done), false end
+  if not done then return false, declined[write], false end
+  return true, nil, forcible or false
+end
+
+---Writes a value; nil deletes.
+---@param key any
+---@param value any a string, number, boolean, table or nil
+---@param exptime number? seconds to live; 0, the default: for ever
+---@param flags integer? 32 bits that come with the value
+---@return boolean? success
+---@return string? err
+---@return boolean? forcible whether others were removed to keep a cap
+function methods:set (key, value, exptime, flags)
+  return store(self, put, key, value, exptime, flags)
+end
+
+---The same, but "no memory" where others would be removed to keep a cap.
+---@param key any
+---@param value any
+---@param exptime number?
+---@param flags integer?
+---@return boolean? ok
+---@return string? err
+function methods:safe_set (key, value, exptime, flags)
+  return store(self, put, key, value, exptime, flags, true)
+end
+
+---Writes a value unless there is one: then false, "exists".
+---@param key any
+---@param value any
+---@param exptime number?
+---@param flags integer?
+---@return boolean? success
+---@return string? err
+---@return boolean? forcible
+function methods:add (key, value, exptime, flags)
+  return store(self, dict.add, key, value, exptime, flags)
+end
+
+---@param key any
+---@param value any
+---@param exptime number?
+---@param flags integer?
+---@return boolean? ok
+---@return string? err
+function methods:safe_add (key, value, exptime, flags)
+  return store(self, dict.add, key, value, exptime, flags, true)
+end
+
+---Writes a value where there is one: else false, "not found".
+---@param key any
+---@param value any
+---@param exptime number?
+---@param flags integer?
+---@return boolean? success
+---@return string? err
+---@return boolean? forcible
+function methods:replace (key, value, exptime, flags)
+  return store(self, dict.replace, key, value, exptime, flags)
+end
+
+---@param key any
+---@return boolean? success also where there was none
+---@return string? err
+function methods:delete (key)
+  return store(self, put, key, nil)
+end
+
+-- In a transaction: what dict.incr doesn't do.
+local function add_to (d, key, by, init, ttl)
+  local old = d[key]
+  if old == nil then
+    if not init then return nil, "not found" end
+    dict.set(d, key, init + by, ttl)
+    return init + by
+  end
+  local value = entry.unwrapped(old)
+  if type(value) ~= "number" then return nil, "not a number" end
+  dict.update(d, key, function () return entry.like(old, value + by) end)
+  return value + by
+end
+
+local function incr_capped (d, key, by, init, ttl)
+  local before = dict.len(d) + (dict.has(d, key) and 0 or 1)
+  local value, err = add_to(d, key, by, init, ttl)
+  return value, err, dict.len(d) < before
+end
+
+---Adds to a number. An absent one counts as `init`, else: nil, "not found".
+---@param key any
+---@param value number
+---@param init number?
+---@param init_ttl number? seconds that a new entry lives; 0: for ever
+---@return number? newval
+---@return string? err
+---@return boolean? forcible nil without `init`
+function methods:incr (key, value, init, init_ttl)
+  local d = dict_of(self)
+  local err
+  key, err = entry.checked(key)
+  if not key then return nil, err end
+  value = entry.number(value, "value")
+  if init then init = entry.number(init, "init") end
+  if init_ttl ~= nil then
+    init_ttl = entry.number(init_ttl, "init_ttl")
+    if init_ttl < 0 then error('bad "init_ttl" argument', 2) end
+    if not init then
+      error('must provide "init" when providing "init_ttl"', 2)
+    end
+    init_ttl = entry.lifetime(init_ttl)
+  end
+  local home = self.home
+  if not home.awake then home:wake() end
+  local ok, new, forcible
+  if init and not self.capped then
+    ok, new = pcall(dict.incr, d, key, value, init, init_ttl)
+    if ok then return new, nil, false end
+    if new.code ~= "BAD_VALUE" then return nil, entry.words(new) end
+  end
+  ok, new, err, forcible = pcall(home.store.transaction, home.store,
+    self.capped and incr_capped or add_to, d, key, value, init, init_ttl)
+  if not ok then return nil, entry.words(new) end
+  if not new then return nil, err end
+  if not init then return new end
+  return new, nil, forcible or false
+end
+
+---Gives an entry another lifetime; nil, "not found" where there is none.
+---@param key any
+---@param exptime number seconds from now; 0: for ever
+---@return boolean? success
+---@return string? err
+function methods:expire (key, exptime)
+  local d = dict_of(self)
+  if not exptime then error('bad "exptime" argument', 2) end
+  local err
+  key, err = entry.checked(key)
+  if not key then return nil, err end
+  self.home:wake()
+  local ok, there = pcall(dict.expire, d, key, entry.lifetime(exptime))
+  if not ok then return nil, entry.words(there) end
+  if not there then return nil, "not found" end
+  return true
+end
+
+-- }==================================================================
+
+-- {==================================================================
+-- Reading
+-- ===================================================================
+
+---@param key any
+---@return any value nil where there is none, or it has expired
+---@return integer|string|nil flags nil for 0; of a failure its words
+function methods:get (key)
+  local d = dict_of(self)
+  local k, err = entry.checked(key)
+  if not k then return nil, err end
+  local ok, value = pcall(entry.index, d, k)
+  if not ok then return nil, entry.words(value) end
+  if type(value) == "table" then return entry.unwrapped(value) end
+  return value
+end
+
+---The same, also of an entry that has expired, for as long as upkeep leaves
+---it there: `stale` seconds, as `open` was told.
+---@param key any
+---@return any value
+---@return integer|string|nil flags
+---@return boolean? stale whether it has expired
+function methods:get_stale (key)
+  local d = dict_of(self)
+  local k, err = entry.checked(key)
+  if not k then return nil, err end
+  local ok, stored, stale = pcall(dict.get_stale, d, k)
+  if not ok then return nil, entry.words(stored) end
+  if stored == nil then return nil end
+  local value, flags = entry.unwrapped(stored)
+  if value == nil then return nil, flags end
+  return value, flags, stale
+end
+
+---The seconds that an entry has left; 0: it never expires.
+---@param key any
+---@return number? ttl
+---@return string? err "not found" where there is none
+function methods:ttl (key)
+  local d = dict_of(self)
+  local k, err = entry.checked(key)
+  if not k then return nil, err end
+  local ok, info = pcall(dict.info, d, k)
+  if not ok then return nil, entry.words(info) end
+  if not info then return nil, "not found" end
+  if not info.expires then return 0 end
+  local seconds
+  ok, seconds = pcall(dict.ttl, d, k)
+  if not ok then return nil, entry.words(seconds) end
+  if not seconds then return nil, "not found" end
+  return seconds
+end
+
+---The keys, in order, up to `max_count`; default 1024, 0: all.
+---@param max_count integer?
+---@return string[]? keys
+---@return string? err
+function methods:get_keys (max_count)
+  local d = dict_of(self)
+  max_count = entry.number(max_count or 1024, "max_count")
+  local keys = {}
+  local ok, e = pcall(function ()
+    local range = { prefix = "" }
+    if max_count > 0 then range.limit = floor(max_count) end
+    for key in dict.keys(d, range) do keys[#keys + 1] = key end
+  end)
+  if not ok then return nil, entry.words(e) end
+  return keys
+end
+
+-- }==================================================================
+
+-- {==================================================================
+-- The dict as a whole
+-- ===================================================================
+
+local function clear (self, d)
+  dict.clear(d)
+  if self.lists then dict.clear(self.lists) end
+end
+
+---Removes every entry.
+---@return nil
+---@return string? err
+function methods:flush_all ()
+  local d = dict_of(self)
+  local store_ = self.home.store
+  local ok, e = pcall(store_.transaction, store_, clear, self, d)
+  if not ok then return nil, entry.words(e) end
+end
+
+local function flush_expired (self, d, most)
+  local store_ = self.home.store
+  local before, flushed, more = dict.stats(d).expired, 0, true
+  while more and before > flushed and (most == 0 or flushed < most) do
+    local _
+    _, more = store_:maintain { entries = most > 0 and most - flushed or nil }
+    flushed = before - dict.stats(d).expired
+  end
+  if self.lists then list.drop_orphans(self) end
+  return flushed > 0 and flushed or 0
+end
+
+---Removes what has expired, `max_count` entries at most; 0, the default: all.
+---@param max_count integer?
+---@return integer? flushed
+---@return string? err
+function methods:flush_expired (max_count)
+  local d = dict_of(self)
+  local most = floor(entry.number(max_count or 0, "max_count"))
+  local ok, flushed = pcall(flush_expired, self, d, most > 0 and most or 0)
+  if not ok then return nil, entry.words(flushed) end
+  return flushed
+end
+
+-- Bytes that the dict may have, and has.
+local function sizes (self, d)
+  local stats = self.home.store:stats()
+  if self.max_bytes then return self.max_bytes, dict.stats(d).size end
+  return stats.max_size or stats.map_size, stats.used_size
+end
+
+---The cap of the dict in bytes, else the quota of the store, else what
+---address space it has.
+---@return integer? bytes
+---@return string? err
+function methods:capacity ()
+  local ok, capacity = pcall(sizes, self, dict_of(self))
+  if not ok then return nil, entry.words(capacity) end
+  return capacity
+end
+
+---Bytes of that which are free.
+---@return integer? bytes
+---@return string? err
+function methods:free_space ()
+  local ok, capacity, used = pcall(sizes, self, dict_of(self))
+  if not ok then return nil, entry.words(capacity) end
+  return capacity > used and capacity - used or 0
+end
+
+-- }==================================================================
+
+return methods
