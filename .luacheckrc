@@ -6,4 +6,5 @@ cache = false
 ignore = { "581" } -- not (x < y) is no x >= y where NaN may come
 
 files["spec"] = { std = "max+busted" }
+files["spec/resty"] = { std = "max+busted+ngx_lua" }
 files["lua/lode/meta*.lua"] = { ignore = { "131", "21." } } -- only annotations

@@ -10,9 +10,9 @@
 ** its end, which the lock file's number chooses, and does not open a file
 ** of which another byte is locked; nor one of which a byte is locked, but
 ** the lock file is not: who has that open has lost its locks, as a process
-** does that closes any descriptor of the file. And a writer looks now and then whether
-** its lock file still stands where it was, as other LMDB programs know
-** nothing of that byte.
+** does that closes any descriptor of the file. And a writer looks now and
+** then whether its lock file still stands where it was, as other LMDB
+** programs know nothing of that byte.
 */
 #define KV_ROOM
 #include "kv.h"

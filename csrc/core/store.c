@@ -286,7 +286,7 @@ static lode_status sum_one (lode_coll *c, void *data) {
 }
 
 lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
-  kv_figures figures;
+  kv_figures figures = { .oldest_process = 0 };
   queue_figures pending;
   kv_txn *t;
   lode_status st;

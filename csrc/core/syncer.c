@@ -11,19 +11,22 @@
 
 #include "handle.h"
 
-enum { IDLE, RUNS, AGAIN, FAILED }; /* the states of shared.syncing */
+enum { /* the states of shared.syncing */
+  SYNC_IDLE, SYNC_RUNS, SYNC_AGAIN, SYNC_FAILED
+};
 
 static void *run (void *data) {
   lode_store *own = data;
   lode_error ignored;
   lode_status st;
-  int now;
+  int now, then;
   do {
-    atomic_store(&own->shared->syncing, RUNS);
+    atomic_store(&own->shared->syncing, SYNC_RUNS);
     st = kv_flush(own->env, &own->error);
-    now = RUNS;
+    now = SYNC_RUNS;
+    then = st == LODE_OK ? SYNC_IDLE : SYNC_FAILED;
   } while (!atomic_compare_exchange_strong(&own->shared->syncing, &now,
-                                           st == LODE_OK ? IDLE : FAILED));
+                                           then));
   (void)lode_close(own, &ignored);
   return NULL;
 }
@@ -42,7 +45,7 @@ static int start_thread (lode_store *own) {
   return rc;
 }
 
-/* The state is RUNS, and it is this call that has made it so. */
+/* The state is SYNC_RUNS, and it is this call that has made it so. */
 static lode_status start (lode_store *s) {
   lode_options o = s->options;
   lode_error error, ignored;
@@ -56,14 +59,14 @@ static lode_status start (lode_store *s) {
   o.create = false;
   st = lode_open(s->files.root, &o, &own, &error);
   if (st != LODE_OK) {
-    atomic_store(&s->shared->syncing, IDLE);
+    atomic_store(&s->shared->syncing, SYNC_IDLE);
     s->error = error;
     return st;
   }
   rc = start_thread(own);
   if (rc == 0)
     return LODE_OK;
-  atomic_store(&s->shared->syncing, IDLE);
+  atomic_store(&s->shared->syncing, SYNC_IDLE);
   (void)lode_close(own, &ignored);
   return fail(&s->error, LODE_IO, "%s: no thread to sync it: %s",
               s->files.base, strerror(rc));
@@ -78,14 +81,15 @@ lode_status lode_flush_later (lode_store *s) {
   if (st != LODE_OK || s->readonly)
     return st;
   state = &s->shared->syncing;
-  now = RUNS;
-  if (atomic_compare_exchange_strong(state, &now, AGAIN) || now == AGAIN)
+  now = SYNC_RUNS;
+  if (atomic_compare_exchange_strong(state, &now, SYNC_AGAIN) ||
+      now == SYNC_AGAIN)
     return LODE_OK;
-  now = FAILED;
-  if (atomic_compare_exchange_strong(state, &now, IDLE))
+  now = SYNC_FAILED;
+  if (atomic_compare_exchange_strong(state, &now, SYNC_IDLE))
     return fail(&s->error, LODE_IO, "%s could not be synced: what was "
                 "written last may not be on the disk", s->files.base);
-  now = IDLE;
-  return atomic_compare_exchange_strong(state, &now, RUNS) ? start(s)
+  now = SYNC_IDLE;
+  return atomic_compare_exchange_strong(state, &now, SYNC_RUNS) ? start(s)
                                                            : LODE_OK;
 }

@@ -52,14 +52,19 @@ static void load_module (lua_State *L, int loaded) {
   lua_setfield(L, loaded, "lode");
 }
 
+/* [-0, +0, v] */
+static int refuse (lua_State *L) {
+  return luaL_error(L, "lode needs Lua's library 'package': open it first");
+}
+
 int luaopen_lode (lua_State *L) {
   int loaded = lua_gettop(L) + 1, preload = loaded + 2;
   luaL_checkstack(L, 8, NULL);
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED") != LUA_TTABLE)
+    return refuse(L);
   if (lua_getfield(L, loaded, "lode") == LUA_TTABLE) return 1;
   lua_settop(L, loaded);
-  if (lua_getfield(L, loaded, "package") != LUA_TTABLE)
-    return luaL_error(L, "lode needs Lua's library 'package': open it first");
+  if (lua_getfield(L, loaded, "package") != LUA_TTABLE) return refuse(L);
   lua_getfield(L, -1, "preload");
   luaL_checktype(L, preload, LUA_TTABLE);
   offer_files(L, preload);

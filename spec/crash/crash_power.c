@@ -35,6 +35,7 @@ typedef struct counts { /* shared by all processes */
   _Atomic uint64_t by_profile[LENGTH(profiles)];
   _Atomic bool failed;
   char failure[900];
+  char doing[WORKERS][200]; /* what each is at, in case that it dies */
 } counts;
 
 static counts *shared;
@@ -165,7 +166,7 @@ typedef struct promise {
   uint32_t low, high;      /* the steps after which it may stand */
   uint64_t now;
   unsigned backups;        /* that were acknowledged */
-  uint64_t backup[STEPS_MAX]; /* what each holds */
+  work_note backup[STEPS_MAX]; /* of each: when, and what it holds */
 } promise;
 
 typedef struct known { /* from the whole log */
@@ -198,7 +199,7 @@ static void promise_step (promise *p, const disk_record *r) {
   p->now = n.now;
   p->high = n.step;
   if (n.kind == NOTE_BACKUP)
-    p->backup[p->backups++] = n.digest;
+    p->backup[p->backups++] = n;
   else if (n.kind == NOTE_DONE && n.promised) {
     p->low = n.step;
     p->made = true;
@@ -362,10 +363,12 @@ static bool test_backup (image_test *t, unsigned n) {
     return bad(t, "backup %u: lode_open gives %s: %s", n,
                lode_status_name(st), e.text);
   ok = is_sound(t, s);
-  if (ok && promised)
+  if (ok && promised) {
+    power_now = t->promise->backup[n].now;
     ok = (store_digest(s, &digest) == LODE_OK &&
-          digest == t->promise->backup[n]) ||
+          digest == t->promise->backup[n].digest) ||
          bad(t, "backup %u holds something else", n);
+  }
   return close_store(t, s) && ok;
 }
 
@@ -441,7 +444,7 @@ static bool test_point (replay *r) {
              (unsigned)r->d->point, (unsigned)r->d->count, i, c.percent,
              r->top);
     image_put(r->d, &r->image, r->top, t.random % 2 == 0);
-    snprintf(shared->failure, 200, "%s", t.where);
+    memcpy(shared->doing[r->worker], t.where, sizeof t.where);
     if (!test_image(&t))
       return false;
     shared->by_profile[r->profile]++;
@@ -464,8 +467,7 @@ static bool replay_log (replay *r) {
     disk_step(d);
   }
   if (ok && lode_test_live_blocks() != 0)
-    snprintf(shared->failure, 100, "%ld blocks of memory are left",
-             lode_test_live_blocks());
+    printf("%ld blocks of memory are left\n", lode_test_live_blocks());
   return ok && lode_test_live_blocks() == 0;
 }
 
@@ -485,13 +487,13 @@ static bool replay_all (unsigned profile, uint64_t of, disk *d) {
     snprintf(r.top, sizeof r.top, "%s/image%u", scratch_dir, w);
     remove_all(r.top);
     mkdir(r.top, 0700);
-    _exit(replay_log(&r) ? 0 : 1);
+    exit(replay_log(&r) ? 0 : 1);
   }
   for (unsigned w = 0; w < WORKERS; w++) {
     int status = -1;
     waitpid(pids[w], &status, 0);
     if (WIFSIGNALED(status))
-      printf("killed by signal %d\n", WTERMSIG(status));
+      printf("signal %d at %s\n", WTERMSIG(status), shared->doing[w]);
     ok = ok && status == 0;
   }
   return ok;

@@ -88,7 +88,7 @@ static void in_thread (void *(*body) (void *data), host *h) {
   pthread_join(t, NULL);
 }
 
-/* Whether another handle can write now, and finds nothing of what was lost. */
+/* Whether another handle can write now, and finds nothing that was lost. */
 static void see_free (void) {
   host h = host_open(200);
   expect(has_integer(h.c, 1) == LODE_ABSENT);

@@ -98,25 +98,22 @@ local function attempt (self, run, d, key, ...)
   return pcall(store.transaction, store, run, self, d, key, ...)
 end
 
-local function in_list (self, run, name, key, ...)
+-- `value`: for `push`, the one that is pushed.
+local function in_list (self, run, name, key, value, ...)
   local d = dict_of(self)
   local err
   key, err = entry.checked_text(key, name)
   if not key then return nil, err end
+  local kind = type(value)
+  if run == push and kind ~= "string" and kind ~= "number" then
+    return nil, "bad value type"
+  end
   self.home:wake()
   local ok, result
-  ok, result, err = attempt(self, run, d, key, ...)
+  ok, result, err = attempt(self, run, d, key, value, ...)
   if not ok then return nil, entry.words(result) end
   if err then return nil, err end
   return result
-end
-
-local function pushed (self, name, key, value, left)
-  local kind = type(value)
-  if key ~= nil and key ~= "" and kind ~= "string" and kind ~= "number" then
-    return nil, "bad value type"
-  end
-  return in_list(self, push, name, key, value, left)
 end
 
 ---Puts a string or number before the first element of a list, which is made
@@ -126,7 +123,7 @@ end
 ---@return integer? length afterwards
 ---@return string? err
 function methods:lpush (key, value)
-  return pushed(self, "lpush", key, value, true)
+  return in_list(self, push, "lpush", key, value, true)
 end
 
 ---The same after the last element.
@@ -135,7 +132,7 @@ end
 ---@return integer? length
 ---@return string? err
 function methods:rpush (key, value)
-  return pushed(self, "rpush", key, value, false)
+  return in_list(self, push, "rpush", key, value, false)
 end
 
 ---Takes out the first element.

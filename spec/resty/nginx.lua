@@ -1,0 +1,309 @@
+-- A real nginx with its Lua module, for a spec: a master and two workers on
+-- loopback, in a directory of their own, on a port that was free.
+--
+--   local server = nginx.start { build = "test" }
+--   server:run [[ return shared.dogs:get "Jim" ]]
+--   server:stop()
+--
+-- `init` is what runs in init_by_lua; `shared` is a global there, and what
+-- ngx.shared has besides is named by `zones`.
+
+local helper = require "support.helper"
+local uv = require "luv"
+
+local nginx = {}
+
+local server = {}
+server.__index = server
+
+local function read (path)
+  local file = io.open(path)
+  if not file then return nil end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+-- {==================================================================
+-- Processes and time
+-- ===================================================================
+
+-- Lets handles that were closed go: luv can't do that any more at the end of
+-- the state.
+local function drain ()
+  for _ = 1, 3 do uv.run "nowait" end
+end
+
+-- Runs the loop until done() is true; false after so many seconds.
+function nginx.wait (done, seconds)
+  local late = false
+  local timer = uv.new_timer()
+  timer:start(math.floor((seconds or 10) * 1000), 0, function ()
+    late = true
+  end)
+  local tick = uv.new_timer()
+  tick:start(1, 5, function () end)
+  while not done() and not late do uv.run "once" end
+  timer:close()
+  tick:close()
+  drain()
+  return not late
+end
+
+function nginx.sleep (seconds)
+  nginx.wait(function () return false end, seconds)
+end
+
+-- Starts a program. Gives an object with `code` once it has ended and all
+-- its output was read, and that so far; nil when it can't be started.
+local function start (file, arguments)
+  local child = { output = "" }
+  local pipes, open, code = { uv.new_pipe(false), uv.new_pipe(false) }, 3, nil
+  local function ended ()
+    open = open - 1
+    if open == 0 then child.code = code end
+  end
+  local handle
+  handle, child.pid = uv.spawn(file, {
+    args = arguments, stdio = { nil, pipes[1], pipes[2] },
+  }, function (status, signal)
+    code = signal ~= 0 and 128 + signal or status
+    handle:close(ended)
+  end)
+  for _, pipe in ipairs(pipes) do
+    if not handle then pipe:close() end
+    if handle then
+      pipe:read_start(function (_, data)
+        if data then child.output = child.output .. data
+        else pipe:close(ended) end
+      end)
+    end
+  end
+  return handle and child
+end
+
+-- Runs a program to its end: what it printed, and its code. Meanwhile the
+-- loop runs, and its timers.
+function nginx.program (file, arguments, seconds)
+  local child = start(file, arguments)
+  if not child then return "", -1 end
+  if not nginx.wait(function () return child.code end, seconds or 60) then
+    uv.kill(child.pid, "sigkill")
+    nginx.wait(function () return child.code end)
+  end
+  return child.output, child.code
+end
+
+-- Whether there is an nginx with its Lua module.
+function nginx.is_there ()
+  local text, code = nginx.program("nginx", { "-V" })
+  nginx.modules = text:match "%-%-modules%-path=(%S+)"
+  if code ~= 0 then return false end
+  nginx.built_in = text:find("lua-nginx-module", 1, true) ~= nil and
+    not read((nginx.modules or "") .. "/ngx_http_lua_module.so")
+  return nginx.built_in or
+    read((nginx.modules or "") .. "/ngx_http_lua_module.so") ~= nil
+end
+
+-- }==================================================================
+
+-- {==================================================================
+-- Starting and stopping
+-- ===================================================================
+
+local frame = [[
+${modules}
+${user}
+daemon off;
+worker_processes 2;
+pid ${prefix}/nginx.pid;
+error_log ${prefix}/error.log notice;
+worker_shutdown_timeout 2s;
+events { worker_connections 512; }
+http {
+  access_log off;
+  client_body_temp_path ${prefix}/body;
+  proxy_temp_path ${prefix}/proxy;
+  fastcgi_temp_path ${prefix}/fastcgi;
+  uwsgi_temp_path ${prefix}/uwsgi;
+  scgi_temp_path ${prefix}/scgi;
+  client_body_buffer_size 1m;
+  client_max_body_size 1m;
+  keepalive_requests 1000000;
+  lua_package_path "${path};";
+  lua_package_cpath "${root}/build/${build}/?.so;;";
+  ${zones}
+  init_by_lua_block { root, place = "${root}", "${place}" ${init} }
+  server {
+    listen 127.0.0.1:${port} reuseport;
+    location / { content_by_lua_block { require("app").answer() } }
+  }
+}
+]]
+
+local function free_port ()
+  local socket = uv.new_tcp()
+  assert(socket:bind("127.0.0.1", 0))
+  local port = socket:getsockname().port
+  socket:close()
+  drain()
+  return port
+end
+
+local function directory (path)
+  local pipe = assert(io.popen("cd '" .. path .. "' && pwd"))
+  local name = pipe:read "*l"
+  pipe:close()
+  return name
+end
+
+local function module_lines ()
+  if nginx.built_in then return "" end
+  return ("load_module %s/ndk_http_module.so;\n"
+    .. "load_module %s/ngx_http_lua_module.so;")
+    :format(nginx.modules, nginx.modules)
+end
+
+local function configuration (options, prefix, port)
+  local zones = {}
+  for name, size in pairs(options.zones or {}) do
+    zones[#zones + 1] = ("lua_shared_dict %s %s;"):format(name, size)
+  end
+  local root = directory "."
+  local values = {
+    modules = module_lines(),
+    user = uv.getuid() == 0 and "user root;" or "",
+    prefix = prefix,
+    root = root,
+    path = table.concat({ root .. "/lua/?.lua", root .. "/lua/?/init.lua",
+      root .. "/spec/resty/?.lua", options.libraries or "" }, ";"),
+    place = prefix .. "/data",
+    build = options.build or "luajit-test",
+    zones = table.concat(zones, "\n  "),
+    init = options.init or 'shared = require("resty.lode").open(place)',
+    port = port,
+  }
+  return (frame:gsub("%${(%w+)}", function (name)
+    return tostring(values[name])
+  end))
+end
+
+-- Starts one, and waits until it answers.
+function nginx.start (options)
+  local prefix = helper.path "nginx"
+  assert(uv.fs_mkdir(prefix, tonumber("700", 8)))
+  local self = setmetatable({ prefix = prefix, port = free_port(),
+    place = prefix .. "/data" }, server)
+  local file = assert(io.open(prefix .. "/nginx.conf", "w"))
+  file:write(configuration(options or {}, prefix, self.port))
+  file:close()
+  self.child = assert(start("nginx", { "-p", prefix, "-c",
+    prefix .. "/nginx.conf", "-e", prefix .. "/error.log" }))
+  self.pid = self.child.pid
+  local up = nginx.wait(function ()
+    return self.child.code or self:get "/ping" == "pong"
+  end, 20)
+  if not up or self.child.code then
+    error("nginx did not start:\n" .. self.child.output .. self:log())
+  end
+  return self
+end
+
+-- Ends it, gracefully unless told how.
+function server:stop (signal)
+  if self.child.code then return end
+  uv.kill(self.pid, signal or "sigterm")
+  if nginx.wait(function () return self.child.code end, 10) then return end
+  for _, worker in ipairs(self:workers()) do uv.kill(worker, "sigkill") end
+  uv.kill(self.pid, "sigkill")
+  nginx.wait(function () return self.child.code end)
+end
+
+-- The pids of the processes that the master has made.
+function server:workers ()
+  local path = ("/proc/%d/task/%d/children"):format(self.pid, self.pid)
+  local pids = {}
+  for pid in (read(path) or ""):gmatch "%d+" do pids[#pids + 1] = pid + 0 end
+  return pids
+end
+
+function server:log () return read(self.prefix .. "/error.log") or "" end
+
+-- Lines of its log that tell of something wrong, but for the deaths that
+-- were asked for.
+function server:complaints ()
+  local found = {}
+  for line in self:log():gmatch "[^\n]+" do
+    if line:find "%[%a+%]" and not line:find "%[notice%]"
+       and not line:find("exited on signal 9", 1, true) then
+      found[#found + 1] = line
+    end
+  end
+  return table.concat(found, "\n")
+end
+
+-- Reads its configuration anew; until new workers have come.
+function server:reload ()
+  local before = {}
+  for _, pid in ipairs(self:workers()) do before[pid] = true end
+  uv.kill(self.pid, "sighup")
+  return nginx.wait(function ()
+    local new = 0
+    for _, pid in ipairs(self:workers()) do
+      if not before[pid] then new = new + 1 end
+    end
+    return new == 2
+  end, 10)
+end
+
+-- }==================================================================
+
+-- {==================================================================
+-- Asking
+-- ===================================================================
+
+-- One request on a connection of its own. Gives body and status; nil when
+-- the connection failed.
+function server:request (method, path, body)
+  local socket, answer, ended = uv.new_tcp(), "", false
+  local function finish () ended = true end
+  socket:connect("127.0.0.1", self.port, function (failure)
+    if failure then return finish() end
+    socket:write(("%s %s HTTP/1.0\r\nHost: test\r\nContent-Length: %d\r\n\r\n")
+      :format(method, path, #(body or "")) .. (body or ""))
+    socket:read_start(function (_, data)
+      if data then answer = answer .. data else finish() end
+    end)
+  end)
+  nginx.wait(function () return ended end, 20)
+  socket:close()
+  drain()
+  local status, text = answer:match "^HTTP/1%.%d (%d+).-\r\n\r\n(.*)$"
+  return text, tonumber(status)
+end
+
+function server:get (path) return (self:request("GET", path)) end
+
+-- Runs Lua source in a worker: what it returns, as text, joined by spaces.
+function server:run (source, path)
+  local body, status = self:request("POST", path or "/run", source)
+  if status ~= 200 then
+    error(("status %s: %s\n%s"):format(status, body, self:complaints()), 2)
+  end
+  return body
+end
+
+-- The same in the worker of this number, 0 or 1.
+function server:run_in (worker, source)
+  for _ = 1, 200 do
+    local body, status = self:request("POST", "/run?worker=" .. worker,
+      source)
+    if status == 200 then return body end
+    if status ~= 409 then error(("status %s: %s"):format(status, body), 2) end
+  end
+  error("worker " .. worker .. " was never met", 2)
+end
+
+-- }==================================================================
+
+return nginx
