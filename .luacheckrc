@@ -7,4 +7,7 @@ ignore = { "581" } -- not (x < y) is no x >= y where NaN may come
 
 files["spec"] = { std = "max+busted" }
 files["spec/resty"] = { std = "max+busted+ngx_lua" }
+files["examples/openresty"] = { std = "max+ngx_lua",
+  read_globals = { "shared" } }
 files["lua/lode/meta*.lua"] = { ignore = { "131", "21." } } -- only annotations
+files["examples/host/mod.lua"] = { std = "none", globals = { "world", "frame", "os" } }

@@ -251,18 +251,18 @@ build/amalgamation/lode.c: .ci/amalgamate.lua .ci/embed.lua $(lua_files) \
 	@mkdir -p $(@D)
 	$(LUA) .ci/amalgamate.lua $(@D) $(lua_files)
 
-# A program of one C file and lode's one, compiled as others compile it.
-define host_program
-$(CC) -std=c11 -Wall -Wextra -pthread $(CFLAGS) \
-  $(filter -Werror,$($(MODE)_flags)) -Ibuild/amalgamation $(LUA_CFLAGS) \
-  $(LMDB_CFLAGS) -o $@ $< build/amalgamation/lode.c $(LIBS) $(LUA_LIBS)
-endef
+# Programs of one C file and lode's one, compiled as others compile it.
+AS_HOST = $(CC) -std=c11 -Wall -Wextra -pthread $(CFLAGS) $($(MODE)_flags) \
+          -Ibuild/amalgamation $(LUA_CFLAGS) $(LMDB_CFLAGS)
 
-$(OUT)/host_%: examples/host/%.c build/amalgamation/lode.c $(OUT)/flags
-	$(host_program)
+$(OUT)/amalgamation.o: build/amalgamation/lode.c $(OUT)/flags
+	$(AS_HOST) -c -o $@ $<
 
-$(OUT)/host_%: spec/host/%.c build/amalgamation/lode.c $(OUT)/flags
-	$(host_program)
+$(OUT)/host_%: examples/host/%.c $(OUT)/amalgamation.o
+	$(AS_HOST) -o $@ $^ $(LIBS) $(LUA_LIBS)
+
+$(OUT)/host_%: spec/host/%.c $(OUT)/amalgamation.o
+	$(AS_HOST) -o $@ $^ $(LIBS) $(LUA_LIBS)
 
 # }==================================================================
 
@@ -291,6 +291,13 @@ spec: ## specs alone: make spec SPECS=spec/dict_spec.lua LUA=luajit
 fulltest: ## all tests in their long forms, and with sanitizers: hours
 	@.ci/setup lint
 	@MAKE='$(MAKE)' .ci/full '$(or $(LUAS),$(LUA) luajit)'
+
+# The load is one of a release; all else of a build for test.
+.PHONY: test-resty
+test-resty: ## resty.lode in a real nginx, under load, and beneath libraries
+	@.ci/setup resty
+	@$(SUBMAKE) -s LUA=luajit LUA_VERSION=5.1 build
+	@MAKE='$(MAKE)' .ci/test luajit spec/resty/*_spec.lua
 
 .PHONY: sanitize
 sanitize: ## all specs on Lua 5.4 under ASan, LeakSanitizer and UBSan
@@ -335,12 +342,28 @@ HERE = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 examples: $(patsubst examples/%.lua,example-%,$(wildcard examples/*.lua))
 examples: ## runs every example
 
+examples: $(if $(wildcard $(LUA_INCDIR)/lua.h \
+            $(addsuffix /lua.h,$(patsubst -I%,%,$(LUA_CFLAGS)))),example-host)
+
 # In a directory of its own, which goes afterwards with what it has written.
+define in_scratch
+work=$$(mktemp -d) && cd "$$work" && $(1); \
+  status=$$?; rm -rf "$$work"; exit $$status
+endef
+
+.PHONY: example-host
+example-host: $(OUT)/host_game ## a game in C, with lode compiled in
+	@echo '== examples/host/game.c'
+	@$(call in_scratch,'$(abspath $<)' '$(CURDIR)/examples/host/mod.lua')
+
 example-%: build
 	@echo '== examples/$*.lua'
-	@work=$$(mktemp -d) && cd "$$work" && \
-	  $(HERE) $(LUA) '$(CURDIR)/examples/$*.lua'; \
-	  status=$$?; rm -rf "$$work"; exit $$status
+	@$(call in_scratch,$(HERE) $(LUA) '$(CURDIR)/examples/$*.lua')
+
+.PHONY: test-rock
+test-rock: ## installs the rock offline for each Lua, and uses it there
+	@.ci/setup rock
+	@.ci/rock
 
 .PHONY: bench
 bench: ## compares speed and size with LMDB used from C

@@ -16,10 +16,13 @@ supported_platforms = { "unix" }
 dependencies = { "lua >= 5.1, < 5.5" }
 external_dependencies = { LMDB = { header = "lmdb.h", library = "lmdb" } }
 
--- The Makefile finds the sources and knows how they are linked.
+-- The Makefile finds the sources and knows how they are linked. Of what it
+-- installs a rock has the part for Lua: nothing goes outside of its tree.
 build = {
   type = "make",
+  install_target = "install-lua",
   variables = {
+    PREFIX = "$(PREFIX)",
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
     LUA = "$(LUA)",

@@ -86,6 +86,29 @@ describe("reads that are noted", function ()
       store:close()
     end)
 
+  it("of a key whose entry has died are the next one's, and go with it",
+    function ()
+      local store, time = clock.open { maintenance = "off" }
+      local d = store:dict("d", { expire = policy.idle(10) })
+      local s = store:set("s", { expire = policy.idle(10),
+        on_expire = function () end })
+      d.a, s.x = 1, true
+      time.now = clock.START + 10
+      assert.equal(0, #d + #s)
+      clock.undone(store, function ()
+        d.a, s.x = 2, true
+        assert.equal(2, d.a)
+        assert.is_true(s.x)
+        d.a = 3
+        assert.equal(3, d.a)
+      end)
+      assert.is_nil(d.a)
+      assert.is_nil(s.x)
+      assert.equal(0, #d + #s)
+      assert.equal(2, (store:maintain()))
+      store:close()
+    end)
+
   it("before the clock was set back don't count for a later write",
     function ()
       local store, time = clock.open()

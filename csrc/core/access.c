@@ -39,6 +39,7 @@ struct node {
   neighbours in[LINES];
   uint64_t hash;
   access_txn txn; /* of a note put aside: who did it */
+  bool ended;     /* and its entry was dead: what comes is another one's */
   access_note note;
   unsigned char key[]; /* whole, then stored where that is another */
 };
@@ -270,6 +271,7 @@ static node *node_new (const place *p, lode_slice stored) {
   if (rest != 0)
     memcpy(n->key + whole, stored.data, rest);
   n->hash = p->hash;
+  n->ended = false;
   n->note = (access_note){
     .number = p->number, .whole = slice_of(n->key, whole),
     .stored = slice_of(same ? n->key : n->key + whole, stored.size)
@@ -330,7 +332,12 @@ static void merge (node *n, const access_note *from) {
 /* Puts a note back that was put aside. */
 static void restore (access_table *a, const node *n) {
   place p = { n->note.number, n->hash, n->note.whole };
-  node *back = obtain(a, &p, n->note.stored);
+  node *back = find(a, &p);
+  if (n->ended && back != NULL)
+    discard(a, back, NULL);
+  if (n->note.hits == 0)
+    return;
+  back = obtain(a, &p, n->note.stored);
   if (back != NULL)
     merge(back, &n->note);
 }
@@ -438,6 +445,19 @@ void access_put_aside (access_table *a, const access_txn *t, uint32_t number,
   unlock(a);
 }
 
+void access_end (access_table *a, const access_txn *t, uint32_t number,
+                 lode_slice stored, lode_slice whole) {
+  place p = place_of(a, number, whole);
+  node *n;
+  lock(a);
+  n = obtain(a, &p, stored);
+  if (n != NULL) {
+    n->ended = true;
+    discard(a, n, t);
+  }
+  unlock(a);
+}
+
 /* Copies a note; its key into `room`. NO_MEMORY leaves the copy. */
 static lode_status copy_out (const access_note *from, lode_buffer *room,
                              access_note *note) {
@@ -484,24 +504,16 @@ void access_drop_aside (access_table *a, const access_txn *t,
   unlock(a);
 }
 
-/* The first note that was put aside at this level, or one within. */
-static node *first_aside (const access_table *a, const access_txn *t) {
-  node *n, *first = NULL;
-  for (n = a->aside.last; n != NULL; n = n->in[ASIDE].before) {
-    if (n->txn.owner == t->owner && n->txn.depth < t->depth)
-      break; /* those before it are of levels around this one */
-    first = n;
-  }
-  return first;
-}
-
+/* From the last put aside to the first: who has ended undoes what follows. */
 void access_settle (access_table *a, const access_txn *t, bool committed) {
-  node *n, *next;
+  node *n, *before;
   lock(a);
-  for (n = first_aside(a, t); n != NULL; n = next) {
-    next = n->in[ASIDE].after;
+  for (n = a->aside.last; n != NULL; n = before) {
+    before = n->in[ASIDE].before;
     if (n->txn.owner != t->owner)
       continue;
+    if (n->txn.depth < t->depth)
+      break; /* it, and those before it, are of levels around this one */
     if (committed && t->depth > 1) {
       n->txn.depth = t->depth - 1;
       continue;

@@ -69,6 +69,13 @@ lode_status access_take_aside (access_table *a, const access_txn *t,
 /* Drops all notes of a collection. */
 void access_drop_aside (access_table *a, const access_txn *t,
                         uint32_t number);
+/*
+** Of an entry that was found dead: a note of its key that is made in the
+** transaction is of another entry, and goes with it when it is rolled back.
+*/
+void access_end (access_table *a, const access_txn *t, uint32_t number,
+                 lode_slice stored, lode_slice whole);
+
 void access_settle (access_table *a, const access_txn *t, bool committed);
 
 /* How many notes there are; of one collection. */

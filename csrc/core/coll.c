@@ -245,7 +245,7 @@ static lode_status settle_options (lode_coll *c, lode_store *s,
   return st == LODE_OK ? handle_written(s, own, renew(c, s, o)) : st;
 }
 
-/* ABSENT: it was dropped at this moment, or is not there and not to be made. */
+/* ABSENT: it was dropped just then, or is not there nor to be made. */
 static lode_status open_or_make (lode_store *s, lode_slice name,
                                  lode_kind kind, const lode_coll_options *o,
                                  bool may_make, lode_coll *c) {

@@ -131,7 +131,7 @@ static lode_status second_chance (lode_coll *c, const life_item *item,
     st = life_change(c, item, &parts);
   if (st == LODE_OK && l->place.visited)
     st = order_mark(c, item->stored, parts.rank, false);
-  coll_forget(c, item->whole);
+  coll_forget(c, item->stored, item->whole, false);
   return st;
 }
 

@@ -53,7 +53,8 @@ static char *from_root (const char *base) {
   char here[PATH_MAX + 1];
   if (base[0] == '/' || getcwd(here, PATH_MAX) == NULL)
     return joined(base, strlen(base), "");
-  strcat(here, "/");
+  here[strlen(here) + 1] = '\0';
+  here[strlen(here)] = '/';
   return joined(here, strlen(here), base);
 }
 

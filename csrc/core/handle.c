@@ -256,9 +256,14 @@ void handle_notes_settle (lode_store *s, unsigned depth, bool committed) {
   s->aside = depth > 1;
 }
 
-void coll_forget (lode_coll *c, lode_slice whole) {
+void coll_forget (lode_coll *c, lode_slice stored, lode_slice whole,
+                  bool dead) {
   const access_txn t = handle_notes(c->store);
-  access_put_aside(c->store->shared->accesses, &t, c->number, whole);
+  access_table *a = c->store->shared->accesses;
+  if (dead)
+    access_end(a, &t, c->number, stored, whole);
+  else
+    access_put_aside(a, &t, c->number, whole);
 }
 
 lode_status coll_write (lode_coll *c, bool *own) {

@@ -218,8 +218,9 @@ lode_status coll_write (lode_coll *c, bool *own);
 */
 access_txn handle_notes (lode_store *s);
 void handle_notes_settle (lode_store *s, unsigned depth, bool committed);
-/* Puts aside what was noted of an entry. */
-void coll_forget (lode_coll *c, lode_slice whole);
+/* Puts aside what was noted of an entry; `dead`: see access_end. */
+void coll_forget (lode_coll *c, lode_slice stored, lode_slice whole,
+                  bool dead);
 
 /* Opens every database of the catalogue, so that a snapshot sees them. */
 lode_status handle_prepare (lode_store *s);

@@ -77,7 +77,7 @@ static lode_status change_bucket (lode_coll *c, lode_slice stored,
   lode_store *s = c->store;
   lode_buffer built = { NULL, 0, 0 };
   lode_slice bucket = slice_of("", 0);
-  int change;
+  int change = 0;
   lode_status st = kv_get(&s->write, c->db, stored, &bucket);
   if (st == LODE_ABSENT)
     st = LODE_OK;

@@ -69,7 +69,8 @@ void kv_dbs_release (kv_env *env) {
 /* The open database of this name; null: none. The mutex is held. */
 static kv_open_db *dbs_find (kv_env *env, lode_slice name, kv_db *db) {
   for (unsigned i = 0; i < env->max_dbs; i++)
-    if (env->dbs[i].name.data != NULL && slice_equal(env->dbs[i].name, name)) {
+    if (env->dbs[i].name.data != NULL &&
+        slice_equal(env->dbs[i].name, name)) {
       *db = i;
       return &env->dbs[i];
     }
@@ -101,7 +102,7 @@ static int dbs_ask (kv_txn *t, const char *name, bool create, kv_db *db,
   return rc;
 }
 
-/* Waits until no other transaction writes (kv_dbs_claim). The mutex is held. */
+/* Waits until no other one writes (kv_dbs_claim). The mutex is held. */
 static lode_status dbs_settled (kv_txn *t) {
   kv_env *env = t->env;
   struct timespec until = gate_deadline(env->timeout);

@@ -404,10 +404,11 @@ int kv_place_find (kv_env *env, const files *f);
 void kv_place_free (kv_env *env);
 /*
 ** BUSY when another process has the file open with another lock file, or
-** has lost its locks of this one. The first before LMDB opens the file, the
-** second when it has.
+** has lost its locks of this one, for `timeout` ms. The first before LMDB
+** opens the file, the second when it has.
 */
-lode_status kv_place_ask (const files *f, lode_error *error);
+lode_status kv_place_ask (const files *f, unsigned timeout,
+                          lode_error *error);
 lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error);
 /*
 ** Keeps all others out who would open the file, until `*fd` is closed (-1:

@@ -371,7 +371,7 @@ static lode_status env_enter (kv_env *env, const files *f,
 static lode_status env_new (const files *f, const lode_options *o,
                             const kv_hooks *hooks, kv_env **out,
                             lode_error *error) {
-  lode_status st = kv_place_ask(f, error);
+  lode_status st = kv_place_ask(f, o->lock_timeout, error);
   kv_env *env;
   if (st != LODE_OK)
     return st;

@@ -69,7 +69,7 @@ void kv_txn_leave (kv_txn *t) {
 
 void kv_forget (kv_txn *t) {
   if (t->env->left && t->idle != NULL) /* without memory it is known less */
-    (void)lode_buffer_add(&t->env->lost, &t->idle, sizeof t->idle);
+    (void)lode_buffer_add(&t->env->lost, &t->idle, sizeof(void *));
   t->txn = t->idle = t->levels[1].txn = NULL;
   t->locked = t->buried = false;
   t->depth = t->failed_depth = 0;

@@ -28,9 +28,6 @@
 
 #include "check.h"
 
-/* How long somebody else may be opening or closing the file. */
-#define TRIES 5
-static const struct timespec nap = { 0, 2000000 };
 
 #define LOOK 100                        /* ms between two looks */
 #define BYTES_FIRST ((off_t)1 << 41)    /* which say the lock file */
@@ -93,6 +90,8 @@ static void find_descriptors (kv_env *env, int n, const struct stat *data,
 /* {==================================================================
 ** Opening, one at a time
 ** =================================================================== */
+
+static const struct timespec nap = { 0, 2000000 }; /* between two tries */
 
 static int open_to_read (const char *path) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -184,12 +183,22 @@ static bool locks_are_lost (const files *f) {
   return lost;
 }
 
-lode_status kv_place_ask (const files *f, lode_error *error) {
-  for (int i = 0; i < TRIES; i++) {
+/*
+** Lets some time pass, while others are opening or closing the file, or a
+** child that was just forked has yet to close it. False: there is no more.
+*/
+static bool may_wait (uint64_t until) {
+  nanosleep(&nap, NULL);
+  return kv_now() < until;
+}
+
+lode_status kv_place_ask (const files *f, unsigned timeout,
+                          lode_error *error) {
+  uint64_t until = kv_now() + timeout;
+  do
     if (!locks_are_lost(f))
       return LODE_OK;
-    nanosleep(&nap, NULL);
-  }
+  while (may_wait(until));
   return fail(error, LODE_BUSY, "%s: a process that has it open has lost its "
               "locks, as it has also opened and closed %s by itself; end "
               "that process first", f->base, f->lock);
@@ -197,6 +206,7 @@ lode_status kv_place_ask (const files *f, lode_error *error) {
 
 lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error) {
   kv_place *p = &env->place;
+  uint64_t until = kv_now() + env->timeout;
   if (p->lock == NULL)
     return LODE_OK;
   p->byte = open_to_read(f->data);
@@ -204,11 +214,10 @@ lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error) {
     return kv_failure(error, errno, f->data);
   if (!lock_byte(p))
     return LODE_OK;
-  for (int i = 0; i < TRIES; i++) {
+  do
     if (!others_differ(p))
       return LODE_OK;
-    nanosleep(&nap, NULL);
-  }
+  while (may_wait(until));
   return fail(error, LODE_BUSY, "%s: another process has this data file open "
               "with another lock file, so neither would see the other: %s "
               "was deleted or replaced, or the data file has a link in "
@@ -217,15 +226,16 @@ lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error) {
 
 #else
 
-lode_status kv_place_ask (const files *f, lode_error *error) {
+lode_status kv_place_ask (const files *f, unsigned timeout,
+                          lode_error *error) {
   (void)f;
+  (void)timeout;
   (void)error;
   return LODE_OK;
 }
 
 lode_status kv_place_tell (kv_env *env, const files *f, lode_error *error) {
-  (void)env;
-  return kv_place_ask(f, error);
+  return kv_place_ask(f, env->timeout, error);
 }
 
 #endif

@@ -294,7 +294,7 @@ lode_status life_remove (lode_coll *c, const life_item *item) {
   if (st == LODE_OK)
     st = indexes_changed(c, item->stored, &item->parts, NULL, -bytes);
   if (st == LODE_OK && c->track)
-    coll_forget(c, item->whole);
+    coll_forget(c, item->stored, item->whole, !item->alive);
   return st;
 }
 
@@ -552,7 +552,7 @@ static lode_status put_over (lode_coll *c, const life_item *item,
     parts.flags &= ~(unsigned)RECORD_ASKS;
   }
   if (parts.noted)
-    coll_forget(c, item->whole);
+    coll_forget(c, item->stored, item->whole, false);
   st = replace(c, item, value, &parts);
   if (st == LODE_OK && c->kept.evict == LODE_EVICT_SIEVE && item->alive &&
       (parts.flags & RECORD_TIMES) && (parts.flags & RECORD_RANK))
@@ -585,7 +585,7 @@ lode_status life_put (lode_coll *c, lode_slice stored, lode_slice whole,
   if (st == LODE_OK)
     st = clock_now(&c->store->clock, &now);
   if (st == LODE_OK && !item.alive && c->track) /* of an earlier life */
-    coll_forget(c, whole);
+    coll_forget(c, stored, whole, item.there);
   return st == LODE_OK ? put_over(c, &item, value, ttl, now, fetched) : st;
 }
 

@@ -50,6 +50,7 @@ static void take_numbers (lode_store *s, const lode_buffer *moved) {
     kv_db now[3];
     if (c->gone)
       continue;
+    lode_assert(p != NULL);
     memcpy(now, p, sizeof now);
     p += sizeof now;
     c->gone = now[0] == 0; /* it was dropped meanwhile */

@@ -32,7 +32,7 @@ static void merge_note (lode_coll *c, const life_item *item,
   parts->hits += note.hits;
   if (note.atime > parts->atime)
     parts->atime = note.atime;
-  coll_forget(c, item->whole);
+  coll_forget(c, item->stored, item->whole, false);
 }
 
 /* Gives the record a new deadline (LODE_NEVER: none), and its call. */

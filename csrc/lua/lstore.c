@@ -5,6 +5,7 @@
 #include "lcheck.h"
 #include "lguard.h"
 #include "lhooks.h"
+#include "lkept.h"
 #include "loptions.h"
 #include "lstore.h"
 #include "ltime.h"
@@ -532,6 +533,7 @@ const luaL_Reg lstore_methods[] = {
   { "dict", store_dict },
   { "set", store_set },
   { "collections", store_collections },
+  { "options", lkept_options },
   { "drop", store_drop },
   { "rename", store_rename },
   { "transaction", store_transaction },

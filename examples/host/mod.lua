@@ -1,7 +1,8 @@
--- A mod of the game. The dict `world` is all that it has: no library, no
--- file, no other dict. The game runs it in every frame, in a transaction.
+-- A mod of the game, which runs it in every frame, in a transaction. The
+-- dict `world` is all that it has: no library, no file, no other dict. Its
+-- globals are its own, and gone when the game ends.
 
-local frame = (world.frame or 0) + 1
+frame = (frame or 0) + 1
 world.frame = frame
 
 -- Sparks go out by themselves: the game has given the dict a ttl.
@@ -10,6 +11,6 @@ for i = 1, 20 do
 end
 
 if frame == 20 then
-  world.treasure = "taken" -- the frame fails below: it is not
+  world.treasure = "taken" -- this frame fails below, so it is not
   os.execute "rm -rf /"    -- there is no os
 end

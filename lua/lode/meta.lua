@@ -165,6 +165,30 @@ function store:set (name, options) end
 ---@return fun(): string?, "dict"|"set"|"raw"|nil
 function store:collections () end
 
+---@class lode.kept_options what is kept with a collection; see
+--- lode.dict_options
+---@field key lode.type?
+---@field value lode.type?
+---@field serializer string? its name
+---@field key_serializer string? its name
+---@field hash boolean? true: it has a hash function of its own
+---@field raw boolean?
+---@field ttl number?
+---@field expire string? the name of its policy
+---@field reads boolean? true: that policy looks at atime or hits
+---@field on_expire boolean? true: it is to be told of what dies
+---@field times boolean?
+---@field max_entries integer?
+---@field max_bytes integer?
+---@field evict string? "function": one that ranks entries
+
+---What a collection was made with, also where its serializer or policy is
+---unknown here. Makes none.
+---@param name string
+---@return "dict"|"set"|"raw"|nil kind nil when there is none
+---@return lode.kept_options? options
+function store:options (name) end
+
 ---Removes a collection with all it holds.
 ---@param name string
 ---@return boolean there whether there was one

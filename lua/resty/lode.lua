@@ -102,13 +102,30 @@ for _, part in ipairs { "dict", "more" } do
 end
 for name, method in pairs(list.methods) do methods[name] = method end
 
-local metatable = { __index = methods }
+-- Out of reach: resty.core.shdict puts methods of its own into what the
+-- metatable of the first dict in ngx.shared has.
+local metatable = { __index = methods, __metatable = "resty.lode" }
 
 ---@class resty.lode.shared
 ---@field [string] resty.lode.dict but for the names of the functions below
 local functions = {}
 
----The dict of this name, made when absent.
+-- nginx's log shows an error only as text.
+local function in_words (ok, ...)
+  if ok then return ... end
+  error(tostring((...)), 0)
+end
+
+-- The dict of lode with its options, and that of its lists if there is one.
+local function open_dict (store, name, options)
+  local lists
+  for there in store:collections() do
+    if there == name .. list.SUFFIX then lists = store:dict(there) end
+  end
+  return store:dict(name, options), lists
+end
+
+---The dict of this name, made when absent. Raises why it can't be.
 ---@param name string
 ---@param options lode.dict_options? caps of which are told by `forcible`
 ---@return resty.lode.dict
@@ -117,13 +134,9 @@ function functions:dict (name, options)
   local known = home.dicts[name]
   if known and options == nil then return known end
   options = options or {}
-  local store = home.store
-  local lists
-  for there in store:collections() do
-    if there == name .. list.SUFFIX then lists = store:dict(there) end
-  end
+  local d, lists = in_words(pcall(open_dict, home.store, name, options))
   local new = setmetatable({
-    store:dict(name, options),
+    d,
     home = home,
     name = name,
     lists = lists,
@@ -203,13 +216,14 @@ end
 
 ---Opens the store at a path. Its dicts are fields: shared.dogs. In
 ---init_by_lua as well: each worker has it open for itself after the fork.
+---Raises why it can't be opened, as text.
 ---@param path string
 ---@param options resty.lode.options?
 ---@return resty.lode.shared
 local function open (path, options)
   local ours, theirs = separate(options)
   local home = setmetatable({
-    store = lode.open(path, theirs),
+    store = in_words(pcall(lode.open, path, theirs)),
     dicts = {},
     every = ours.every,
     budget = { entries = ours.sweep_entries, ms = ours.sweep_ms,

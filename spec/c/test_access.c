@@ -169,6 +169,32 @@ static void aside (void) {
   access_free(a); /* with one aside */
 }
 
+/* After an entry was found dead, notes of its key are another entry's. */
+static void ended (void) {
+  static const int owner = 0;
+  const access_txn outer = { &owner, 1 }, inner = { &owner, 2 };
+  access_table *a = access_new();
+  add_text(a, 1, "a", 10);
+  access_end(a, &outer, 1, test_text("a"), test_text("a"));
+  access_end(a, &outer, 1, test_text("b"), test_text("b"));
+  expect(access_count(a) == 0);
+  add_text(a, 1, "a", 20);
+  add_text(a, 1, "b", 20);
+  access_put_aside(a, &inner, 1, test_text("a"));
+  access_settle(a, &inner, false); /* within, they are what they were */
+  expect(noted(a, "a")->atime == 20 && noted(a, "b")->atime == 20);
+  access_put_aside(a, &inner, 1, test_text("b"));
+  access_settle(a, &inner, true);
+  access_settle(a, &outer, false);
+  expect(noted(a, "a")->atime == 10 && noted(a, "a")->hits == 1);
+  expect(noted(a, "b") == NULL && access_count(a) == 1);
+  access_end(a, &outer, 1, test_text("a"), test_text("a"));
+  add_text(a, 1, "a", 30);
+  access_settle(a, &outer, true);
+  expect(noted(a, "a")->atime == 30 && noted(a, "a")->hits == 1);
+  access_free(a);
+}
+
 /* Oldest is who has stood longest, however late it was read again. */
 static void order (void) {
   access_table *a = access_new();
@@ -673,5 +699,6 @@ int main (void) {
   test_group("collections without notes are gone", lines_go);
   test_group("threads on one table", threads);
   test_group("put aside, and back", aside);
+  test_group("notes of an entry that has ended", ended);
   return test_end();
 }

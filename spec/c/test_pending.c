@@ -497,7 +497,7 @@ static void *delete_slowly (void *data) {
   lode_coll_options none = { .raw = false };
   lode_options o = behind_options();
   lode_store *s = NULL;
-  lode_coll *c;
+  lode_coll *c = NULL;
   lode_error e;
   bool good = lode_open(j->path, &o, &s, &e) == LODE_OK &&
               lode_coll_open(s, test_text("d"), LODE_DICT, &none, &c) ==

@@ -122,8 +122,8 @@ static MDB_dbi named (MDB_txn *txn, const char *name) {
 
 /* Changes a store behind lode's back. */
 static void harm (const char *name, damage_fn *damage) {
-  MDB_env *env;
-  MDB_txn *txn;
+  MDB_env *env = NULL;
+  MDB_txn *txn = NULL;
   expect(mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 20) == 0 &&
          mdb_env_set_mapsize(env, (size_t)1 << 27) == 0 &&
          mdb_env_open(env, scratch_path(name), MDB_NOSYNC, 0600) == 0 &&

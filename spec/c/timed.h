@@ -177,7 +177,7 @@ static inline uint64_t timed_calls (lode_coll *c) {
 /* One lode_maintain; gives how many it removed. */
 static inline uint64_t timed_sweep (lode_store *s, uint64_t entries,
                                     bool *more) {
-  lode_budget b = { entries, 0 };
+  lode_budget b = { .entries = entries };
   uint64_t removed = UINT64_MAX;
   bool ignored;
   expect(lode_maintain(s, &b, &removed, more != NULL ? more : &ignored) ==

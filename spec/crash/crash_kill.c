@@ -282,7 +282,7 @@ static void remove_all (const char *path) {
     exit(2);
 }
 
-/* Backups that were acknowledged are there, and whatever is there is sound. */
+/* Acknowledged backups are there, and whatever is there is sound. */
 static void check_backups (const plan *pl) {
   uint32_t there = 0;
   for (uint32_t n = 0; n < shared->backups; n++) {

@@ -26,7 +26,8 @@
 #include "core/side.h"
 
 #define WORKERS 2
-#define RANDOM_IMAGES 6     /* of each point, beside none and all */
+#define RANDOM_IMAGES 6     /* of each point, beside none and all; */
+#define RANDOM_SHORT 2      /* in the short form */
 #define HANG 20             /* s that one image may take */
 #define REBOOTED 1          /* for lode_test_boot: the recorded system */
 
@@ -41,6 +42,7 @@ typedef struct counts { /* shared by all processes */
 static counts *shared;
 static const char *program;
 static uint64_t seed;
+static bool is_long;
 
 /* {==================================================================
 ** Recording
@@ -429,7 +431,8 @@ static bool was_seen (replay *r, unsigned i) {
 }
 
 static bool test_point (replay *r) {
-  unsigned n = disk_is_uncertain(r->d) ? RANDOM_IMAGES + 2 : 1;
+  unsigned most = 2 + (is_long ? RANDOM_IMAGES : RANDOM_SHORT);
+  unsigned n = disk_is_uncertain(r->d) ? most : 1;
   image_test t = { &profiles[r->profile], &r->promise, &r->known, r->top, 0,
                    "" };
   for (unsigned i = 0; i < n; i++) {
@@ -528,8 +531,6 @@ static uint64_t number_of (const char *name, uint64_t otherwise) {
 }
 
 static void power_cuts (void) {
-  const char *full = getenv("LODE_FULL");
-  bool is_long = full != NULL && strcmp(full, "1") == 0;
   uint64_t images = number_of("LODE_IMAGES", is_long ? 400000 : 4000);
   uint64_t only = number_of("LODE_PROFILE", LENGTH(profiles));
   for (uint64_t i = 0; shared->images < images; i++)
@@ -559,6 +560,7 @@ int main (int argc, char **argv) {
   if (argc == 6 && strcmp(argv[1], "record") == 0)
     return record((unsigned)atoi(argv[2]), strtoull(argv[3], NULL, 10),
                   argv[4], argv[5]);
+  is_long = number_of("LODE_FULL", 0) == 1;
   seed = number_of("LODE_SEED", (uint64_t)time(NULL));
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);

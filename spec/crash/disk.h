@@ -412,7 +412,8 @@ static inline void image_names (const disk *d, const disk_record *now,
   bool gone = true;
   *out = d->names;
   if (c->by_order && c->percent < 100)
-    first = c->percent > 0 ? (unsigned)(disk_random(&c->random) % (n + 1)) : 0;
+    first = c->percent == 0 ? 0
+            : (unsigned)(disk_random(&c->random) % (n + 1));
   for (unsigned i = 0; i < n; i++) {
     const disk_record *r = i < d->renaming.count
                            ? &d->records[d->renaming.at[i]] : now;

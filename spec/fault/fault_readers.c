@@ -239,8 +239,8 @@ static void bounded (void) {
     host_close(&b);
   }
   lode_snapshot_end(a.s);
-  expect(walked < ((uint64_t)2 << 20));
-  expect(pinned > 4 * walked && pinned > ((uint64_t)4 << 20));
+  expect(pinned > ((uint64_t)16 << 20)); /* it can be told apart */
+  expect(walked < pinned / 8);
   printf("%ld writes, growth %llu kB alone, %llu under walks, %llu under a "
          "snapshot\n", writes, (unsigned long long)alone / 1024,
          (unsigned long long)walked / 1024,

@@ -38,7 +38,7 @@ end
 
 local function increments (zone)
   return function ()
-    local n, err = zone():incr(ngx.var.arg_key, 1, 0)
+    local n, err = zone():incr("n" .. ngx.var.arg_key, 1, 0)
     if not n then
       ngx.log(ngx.ERR, err)
       return ngx.exit(500)

@@ -158,7 +158,7 @@ describe("resty.lode in nginx", function ()
         uv.kill(server:workers()[1], "sigkill")
         nginx.sleep(0.05)
       end
-      local body, status = server:request("GET", "/incr/lode?key=n")
+      local body, status = server:request("GET", "/incr/lode?key=")
       if status == 200 then
         done = done + 1
         assert.is_true(tonumber(body) >= done)
@@ -167,6 +167,42 @@ describe("resty.lode in nginx", function ()
     local n = tonumber(server:run "return (shared.dogs:get 'n')")
     assert.is_true(n >= done and n <= 60, n)
     assert.is_true(done > 40)
+    assert.are.equal("", server:complaints())
+  end)
+
+  it_in_nginx("serves the example", function ()
+    local prefix = helper.path "example"
+    assert(helper.shell("cp -r examples/openresty " .. prefix ..
+      " && mkdir " .. prefix .. "/logs"))
+    local user = helper.shell "id -u" == "0\n" and "user root;\n" or ""
+    local function change (port, modules, path, cpath)
+      local file = assert(io.open(prefix .. "/nginx.conf"))
+      local text = file:read "*a"
+      file:close()
+      text = text:gsub("#load_module[^\n]*\n", "")
+        :gsub("8089", port)
+        :gsub("%$prefix/%?.lua;;\";", function ()
+          return ('$prefix/?.lua;%s;";\n  lua_package_cpath "%s";')
+            :format(path, cpath)
+        end)
+      return modules .. "\n" .. user .. text
+    end
+    start { prefix = prefix, change = change }
+    assert.are.equal("vote 1 for cats\n", server:get "/vote?for=cats")
+    local text, status = server:request("GET", "/vote?for=dogs")
+    assert.are.equal(403, status)
+    assert.is_truthy(text:find("you have voted: ", 1, true))
+    server:get "/"
+    server:stop()
+    start { prefix = prefix, change = function (port)
+      local file = assert(io.open(prefix .. "/nginx.conf"))
+      local conf = file:read "*a"
+      file:close()
+      return (conf:gsub("127.0.0.1:%d+", "127.0.0.1:" .. port))
+    end }
+    text = server:get "/"
+    assert.is_truthy(text:find "^2 views since ", text)
+    assert.is_truthy(text:find("\ncats: 1\n", 1, true), text)
     assert.are.equal("", server:complaints())
   end)
 end)

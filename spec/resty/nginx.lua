@@ -170,15 +170,22 @@ local function configuration (options, prefix, port)
     zones[#zones + 1] = ("lua_shared_dict %s %s;"):format(name, size)
   end
   local root = directory "."
+  local path = table.concat({ root .. "/lua/?.lua",
+    root .. "/lua/?/init.lua", root .. "/spec/resty/?.lua",
+    options.libraries or "" }, ";")
+  local build = options.build or "luajit-test"
+  if options.change then
+    return options.change(port, module_lines(), path,
+      ("%s/build/%s/?.so;;"):format(root, build))
+  end
   local values = {
     modules = module_lines(),
     user = uv.getuid() == 0 and "user root;" or "",
     prefix = prefix,
     root = root,
-    path = table.concat({ root .. "/lua/?.lua", root .. "/lua/?/init.lua",
-      root .. "/spec/resty/?.lua", options.libraries or "" }, ";"),
+    path = path,
     place = prefix .. "/data",
-    build = options.build or "luajit-test",
+    build = build,
     zones = table.concat(zones, "\n  "),
     init = options.init or 'shared = require("resty.lode").open(place)',
     port = port,
@@ -188,20 +195,30 @@ local function configuration (options, prefix, port)
   end))
 end
 
--- Starts one, and waits until it answers.
+-- Starts one, and waits until it answers. For one with a configuration of its
+-- own: options.change(port, module lines, path, cpath) gives its text, and
+-- options.prefix is its directory.
 function nginx.start (options)
-  local prefix = helper.path "nginx"
-  assert(uv.fs_mkdir(prefix, tonumber("700", 8)))
+  options = options or {}
+  local prefix = options.prefix or helper.path "nginx"
+  if not options.prefix then
+    assert(uv.fs_mkdir(prefix, tonumber("700", 8)))
+  end
   local self = setmetatable({ prefix = prefix, port = free_port(),
-    place = prefix .. "/data" }, server)
+    place = prefix .. "/data",
+    errors = prefix .. (options.change and "/logs" or "") .. "/error.log",
+  }, server)
+  local text = configuration(options, prefix, self.port)
   local file = assert(io.open(prefix .. "/nginx.conf", "w"))
-  file:write(configuration(options or {}, prefix, self.port))
+  file:write(text)
   file:close()
   self.child = assert(start("nginx", { "-p", prefix, "-c",
-    prefix .. "/nginx.conf", "-e", prefix .. "/error.log" }))
+    prefix .. "/nginx.conf", "-e", prefix .. "/error.log",
+    options.change and "-g" or nil,
+    options.change and "daemon off;" or nil }))
   self.pid = self.child.pid
   local up = nginx.wait(function ()
-    return self.child.code or self:get "/ping" == "pong"
+    return self.child.code or self:get "/ping" ~= nil
   end, 20)
   if not up or self.child.code then
     error("nginx did not start:\n" .. self.child.output .. self:log())
@@ -227,15 +244,16 @@ function server:workers ()
   return pids
 end
 
-function server:log () return read(self.prefix .. "/error.log") or "" end
+function server:log () return read(self.errors) or "" end
 
--- Lines of its log that tell of something wrong, but for the deaths that
--- were asked for.
+-- Lines of its log that tell of an error, but for the deaths that were asked
+-- for.
 function server:complaints ()
   local found = {}
   for line in self:log():gmatch "[^\n]+" do
-    if line:find "%[%a+%]" and not line:find "%[notice%]"
-       and not line:find("exited on signal 9", 1, true) then
+    local level = line:match "%[(%a+)%]"
+    if level and level ~= "notice" and level ~= "warn" and
+       not line:find("exited on signal 9", 1, true) then
       found[#found + 1] = line
     end
   end

@@ -1,0 +1,102 @@
+--- The command dump: everything that a store holds, as text.
+
+local cli = require "lode.cli"
+local forms = require "lode.cli.forms"
+local look = require "lode.cli.look"
+local stores = require "lode.cli.stores"
+local terminal = require "lode.cli.terminal"
+
+-- When an entry ends; nil when it doesn't, or nobody can tell.
+local function expires_of (c, key)
+  if c.kind == "raw" then return nil end
+  local info = c:call("info", key)
+  return info and info.expires
+end
+
+-- One collection; `state` counts.
+local function dump_one (c, writer, state)
+  cli.put(writer.begin(c))
+  for key, value in c:each() do
+    local ok, text = pcall(writer.entry, key, value, expires_of(c, key))
+    if not ok then error(("%s: %s"):format(c.name, text), 0) end
+    cli.put(text)
+    state.count = state.count + 1
+    if state.count % 64 == 0 then state.bar:to(state.count) end
+  end
+  local waiting = c.kind ~= "raw" and c.fn.stats(c.handle).waiting or 0
+  if waiting > 0 and c.policy == false then
+    cli.tell("%s: %s entries are not in the dump: their time has come, and "
+      .. "only a program with the policy %q can tell whether they stay",
+      c.name, terminal.grouped(waiting), c.options.expire)
+  end
+end
+
+-- The names to dump: those given, else all.
+local function names_of (store, call)
+  if #call.args > 1 then
+    local names = {}
+    for i = 2, #call.args do names[i - 1] = call.args[i] end
+    return names
+  end
+  local names = {}
+  for i, entry in ipairs(stores.list(store)) do names[i] = entry.name end
+  return names
+end
+
+local function dump (store, call)
+  local form = call.options.raw and "raw" or call.options.flat and "flat"
+    or "json"
+  local writer = forms[form].writer()
+  local collections, total = {}, 0
+  for i, name in ipairs(names_of(store, call)) do
+    local c = look.collection(store, name)
+    collections[i] = c
+    total = total + c.fn.stats(c.handle).entries
+  end
+  local state = { count = 0, bar = terminal.progress("dump", total) }
+  cli.put(writer.head())
+  for _, c in ipairs(collections) do dump_one(c, writer, state) end
+  cli.put(writer.finish(state.count))
+  state.bar:to(state.count)
+  state.bar:finish()
+end
+
+local command = {
+  usage = "PATH [COLLECTION...]",
+  least = 1,
+  text = [[
+Writes a store, or some of its collections, to standard output, as of one
+moment, while others may write. `lode load` makes the same of it again: every
+type of keys and values, the options of collections, and when entries end. Not
+kept are times and hits (option `times`), and functions.
+
+Each line is a JSON object: {"dict":"users","options":{...}} begins a dict,
+{"set":...} a set, {"raw":...} a plain LMDB database. The entries follow:
+{"k":KEY,"v":VALUE,"t":END}, where the end is in seconds since the epoch. What
+JSON can't say is an object with one name: {"$b":...} bytes in base64,
+{"$f":"inf"} a float, {"$m":[[KEY,VALUE],...]} any table. The last line,
+{"end":...}, tells that nothing is missing.
+
+Where a serializer is unknown here (or needs its key, as encryption does), the
+bytes that it made are dumped, which load can put back.
+]],
+  options = {
+    { "raw", nil, "write what mdb_dump writes, for mdb_load: strings only" },
+    { "flat", nil, "write lines of key, tab, value, and where it ends a tab "
+      .. "and\n           the seconds it has left; of one dict, no tables" },
+  },
+  run = function (call)
+    local options = call.options
+    if options.raw and options.flat then
+      cli.misuse "either --raw or --flat"
+    elseif options.flat and #call.args ~= 2 then
+      cli.misuse "--flat takes one COLLECTION"
+    end
+    io.stdout:setvbuf("full", 65536)
+    stores.with(stores.reading(call.args[1]), function (store)
+      store:snapshot(dump, store, call)
+    end)
+  end,
+}
+
+return { dump = command }

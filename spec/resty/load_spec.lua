@@ -1,0 +1,166 @@
+-- resty.lode in a real nginx under load: what was acknowledged is there
+-- however its workers die, and how fast it is beside ngx.shared.DICT.
+
+local helper = require "support.helper"
+local lfs = require "lfs"
+local nginx = require "resty.nginx"
+local uv = require "luv"
+
+local _, wrk = nginx.program("wrk", { "-v" })
+local there = nginx.is_there() and wrk ~= -1
+local full = os.getenv "LODE_FULL" == "1"
+
+local function it_in_nginx (name, fn)
+  if there then it(name, fn)
+  else pending(name .. ": no nginx with its Lua module, or no wrk") end
+end
+
+-- Runs wrk; what it printed.
+local function load (server, script, seconds, ...)
+  local output, code = nginx.program("wrk", { "-t2", "-c16", "--latency",
+    ("-d%ds"):format(seconds), "-s", "spec/resty/" .. script,
+    ("http://127.0.0.1:%d/"):format(server.port), "--", ... }, seconds + 30)
+  assert(code == 0, output)
+  return output
+end
+
+-- Lines of the files that wrk_acks.lua has written, by status; the keys of
+-- those that succeeded.
+local function answers (directory)
+  local statuses, keys = {}, {}
+  for name in lfs.dir(directory) do
+    if name:find "^acks" then
+      for line in io.lines(directory .. "/" .. name) do
+        local status, key = line:match "^(%d+) (.*)$"
+        statuses[status or line] = (statuses[status or line] or 0) + 1
+        if status == "200" then keys[#keys + 1] = key end
+      end
+    end
+  end
+  return statuses, keys
+end
+
+describe("resty.lode under load", function ()
+  helper.watch()
+
+  local server, timers
+  before_each(function () timers = {} end)
+  after_each(function ()
+    for _, timer in ipairs(timers) do timer:close() end
+    if server then server:stop() end
+    server, timers = nil, nil
+  end)
+
+  -- Calls fn every so many seconds, as long as the loop runs.
+  local function every (seconds, fn)
+    local timer = uv.new_timer()
+    timers[#timers + 1] = timer
+    timer:start(seconds * 1000, seconds * 1000, fn)
+  end
+
+  it_in_nginx("loses nothing acknowledged to kills and reloads", function ()
+    server = nginx.start { build = "luajit" }
+    local seconds = full and 60 or 4
+    local kills, reloads = 0, 0
+    every(0.3, function ()
+      local workers = server:workers()
+      local pid = workers[math.random(#workers)]
+      if pid and uv.kill(pid, "sigkill") == 0 then kills = kills + 1 end
+    end)
+    every(1.1, function ()
+      uv.kill(server.pid, "sighup")
+      reloads = reloads + 1
+    end)
+    local output = load(server, "wrk_acks.lua", seconds, "/set/lode",
+      server.prefix)
+    for _, timer in ipairs(timers) do timer:stop() end
+    assert.are.equal("pong", server:get "/ping")
+    server:stop()
+    local statuses, keys = answers(server.prefix)
+    local store = helper.open({ readonly = true }, server.place)
+    local dogs = store:dict "dogs"
+    local lost = 0
+    for _, key in ipairs(keys) do
+      if dogs[key] ~= "value of " .. key then lost = lost + 1 end
+    end
+    print(("\n%d acknowledged writes, %d lost, over %d kills of workers " ..
+      "and %d reloads"):format(#keys, lost, kills, reloads))
+    assert.are.equal(0, lost)
+    assert.are.same({ ["200"] = #keys }, statuses)
+    assert.is_nil(output:find "Non%-2xx")
+    assert.is_true(#keys > 500 and kills > 5 and reloads > 1)
+    assert.are.equal("", server:complaints())
+    assert.is_true(store:check().ok)
+  end)
+
+  -- Milliseconds, as wrk writes them.
+  local units = { us = 0.001, ms = 1, s = 1000 }
+
+  local function latency (output, percent)
+    local n, unit = output:match(percent .. "%%%s+([%d.]+)(%a+)")
+    return tonumber(n) * units[unit]
+  end
+
+  -- One round: each path in turn, and the best so far of each.
+  local function measure (paths, best)
+    for _, path in ipairs(paths) do
+      local output = load(server, "wrk_keys.lua", full and 5 or 1, path)
+      assert.is_nil(output:find "Non%-2xx", path)
+      local rate = tonumber(output:match "Requests/sec:%s+([%d.]+)")
+      if not best[path] or rate > best[path].rate then
+        best[path] = { rate = rate, half = latency(output, 50),
+          most = latency(output, 99) }
+      end
+    end
+  end
+
+  local function show (paths, best)
+    print ""
+    for _, path in ipairs(paths) do
+      local b = best[path]
+      print(("%d requests/s of %s, 50%% within %.2f ms, 99%% within %.2f ms")
+        :format(b.rate, path, b.half, b.most))
+    end
+  end
+
+  it_in_nginx("reads at 0.8 of ngx.shared.DICT's rate or better", function ()
+    server = nginx.start { build = "luajit", zones = { dogs = "10m" },
+      init = [[
+        shared = require("resty.lode").open(place)
+        shared:dict("cached", { cache = 2000 })
+        shared:store():transaction(function ()
+          for i = 1, 1000 do
+            local value = ("x"):rep(100)
+            ngx.shared.dogs:set(i, value)
+            shared.dogs:set(i, value)
+            shared.cached:set(i, value)
+          end
+        end)
+      ]] }
+    local paths = { "/empty", "/get/shm", "/get/lode", "/get/cached" }
+    local best, rounds = {}, 0
+    local function of_shm (path)
+      return best[path].rate / best["/get/shm"].rate
+    end
+    local ratio
+    repeat -- the machine may have other things to do
+      measure(paths, best)
+      rounds = rounds + 1
+      ratio = of_shm "/get/lode"
+    until rounds >= 3 and ratio >= 0.8 or rounds == 10
+    show(paths, best)
+    print(("%d percent of ngx.shared.DICT's reads, %d with a cache")
+      :format(ratio * 100, of_shm "/get/cached" * 100))
+    assert.is_true(ratio >= 0.8)
+    assert.are.equal("", server:complaints())
+  end)
+
+  it_in_nginx("writes and counts", function ()
+    server = nginx.start { build = "luajit", zones = { dogs = "10m" } }
+    local paths, best = { "/set/shm", "/set/lode", "/incr/shm",
+                          "/incr/lode" }, {}
+    for _ = 1, 2 do measure(paths, best) end
+    show(paths, best)
+    assert.are.equal("", server:complaints())
+  end)
+end)
