@@ -3,7 +3,8 @@
 --
 --   lua .ci/embed.lua lua/lode/init.lua ... >lfiles.c
 --
--- The files of annotations (lode/meta*.lua) are no part of it.
+-- The files of annotations (lode/meta*.lua) and those of the command
+-- (lode/cli) are no part of it.
 
 local escapes = { ["\n"] = "\\n", ['"'] = '\\"', ["\\"] = "\\\\" }
 
@@ -33,7 +34,7 @@ local function embed (paths)
   local out, list = {}, {}
   local function put (...) out[#out + 1] = table.concat { ... } end
   for _, path in ipairs(paths) do
-    if not path:find "meta[%w_]*%.lua$" then
+    if not path:find "meta[%w_]*%.lua$" and not path:find "lode/cli" then
       local module = module_of(path)
       local name = "file_" .. module:gsub("%.", "_")
       put("static const char *const ", name, "[] = {\n")

@@ -254,6 +254,8 @@ void lode_watch_end (lode_watch *w);
 
 /* A number that grows with each commit by anyone. */
 lode_status lode_version (lode_store *store, uint64_t *version);
+/* Of the statistics, what costs nothing: how many were evicted. */
+uint64_t lode_evicted (const lode_store *store);
 /*
 ** Returns when all that this process wrote is on disk. A batch of
 ** LODE_BEHIND that failed before is tried again; so it gives what that fails
@@ -295,6 +297,7 @@ typedef struct lode_stats {
   uint64_t accesses;     /* noted by this process, and not kept yet */
   uint64_t swept;        /* entries that this handle has removed */
   uint64_t last_sweep;   /* ms since the epoch; 0: none by this handle */
+  uint64_t evicted;      /* entries, alive, that went for a cap by it */
   uint64_t pending;      /* writes behind, of this process, not on disk yet */
   uint64_t pending_bytes; /* of their keys and values */
   uint64_t last_flush;   /* ms since the epoch; 0: no batch yet */

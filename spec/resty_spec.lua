@@ -363,6 +363,8 @@ describe("resty.lode", function ()
         if forcible then forced = forced + 1 end
       end
       assert.is_true(forced > 0)
+      assert.are.equal(shared:store():evicted(),
+        shared:store():stats().evicted)
       gives({ n = 3, false, "no memory", false }, few:safe_set("new", 1))
       gives({ n = 3, false, "no memory", false }, few:safe_add("new", 1))
       gives({ n = 1, nil }, few:get "new")
@@ -370,6 +372,15 @@ describe("resty.lode", function ()
       local _, _, forcible = few:incr("counter", 1, 0)
       assert.is_true(forcible)
       gives({ n = 3, 2, nil, false }, few:incr("counter", 1, 0))
+    end)
+
+    it("that are kept with a dict do as well", function ()
+      shared:store():dict("kept", { max_entries = 20 })
+      local forced
+      for i = 1, 60 do forced = select(3, shared.kept:set(i, i)) or forced end
+      assert.is_true(forced)
+      gives({ n = 3, false, "no memory", false },
+        shared.kept:safe_set("new", 1))
     end)
 
     it("refuse what is larger than all", function ()

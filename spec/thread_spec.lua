@@ -8,6 +8,7 @@ local open = helper.open
 
 local has_luv, luv = pcall(require, "luv")
 
+local full = os.getenv "LODE_FULL" == "1"
 local THREADS, ROUNDS = 4, 300
 
 -- Runs in a thread: no upvalues. What goes wrong is written to `report`.
@@ -32,12 +33,12 @@ local head = [[
 ]]
 
 -- Runs the source in several threads at once and beside them `beside`.
-local function together (path, source, beside)
+local function together (path, source, beside, n, rounds)
   local threads, reports = {}, {}
-  for i = 1, THREADS do
+  for i = 1, n or THREADS do
     reports[i] = helper.path "report"
     threads[i] = luv.new_thread(body, path, package.path, package.cpath,
-      head .. source, i, ROUNDS, reports[i])
+      head .. source, i, rounds or ROUNDS, reports[i])
   end
   local ok, e = pcall(beside or function () end)
   for _, thread in ipairs(threads) do luv.thread_join(thread) end
@@ -152,6 +153,64 @@ describe_with_luv("several threads on one store", function ()
       end
     end)
     assert.are.equal(2000 + THREADS / 2 * ROUNDS / 3, #d)
+  end)
+
+  it("read, write, walk and sweep, eight at once", function ()
+    local threads, rounds = 8, full and 5000 or 200
+    local store, path = open { lock_timeout = 60 }
+    together(path, [[
+      local others = 8
+      local dying = store:dict("dying", { ttl = 0.02 })
+      local removed, walked = 0, 0
+      for i = 1, rounds do
+        d[{ me, i }] = { me, i }
+        dying[{ me, i }] = i
+        s[(me + i) % 50] = true
+        s[(me + i + 25) % 50] = nil
+        local other = (me + i) % others + 1
+        local v, alive = d[{ other, i }], dying[{ other, i }]
+        assert(v == nil or v[1] == other and v[2] == i)
+        assert(alive == nil or alive == i)
+        if i % 10 == 0 then
+          local n = 0
+          for k, own in dict.pairs(d, { prefix = { me } }) do
+            n = n + 1
+            assert(k[2] == n and own[2] == n)
+          end
+          assert(n == i)
+          local last = -1
+          for member in set.each(s) do
+            assert(member > last)
+            last = member
+          end
+          for k, n in dict.pairs(dying) do assert(k[2] == n) end
+          walked = walked + 3
+        end
+        if i % 10 == 5 then removed = removed + store:maintain { ms = 2 } end
+      end
+      d[{ "removed", me }], d[{ "walked", me }] = removed, walked
+    ]], nil, threads, rounds)
+    local d, dying = store:dict "d", store:dict "dying"
+    assert.are.equal(threads * (rounds + 2), #d)
+    local removed, walked = 0, 0
+    for i = 1, threads do
+      removed = removed + d[{ "removed", i }]
+      walked = walked + d[{ "walked", i }]
+      for round = 1, rounds, 7 do
+        assert.are.same({ i, round }, d[{ i, round }])
+      end
+    end
+    assert.is_true(removed > 0)
+    luv.sleep(30)
+    assert.are.equal(0, #dying)
+    local left, more = store:maintain()
+    assert.is_false(more)
+    assert.are.equal(0, store:stats().expired)
+    assert.is_true(removed + left <= threads * rounds)
+    local report = store:check()
+    assert.is_true(report.ok, table.concat(report.problems, "\n"))
+    print(("%d rounds of %d threads, %d walks, %d swept aside from writes")
+      :format(threads * rounds, threads, walked, removed))
   end)
 
   it("do so while processes do the same", function ()

@@ -101,6 +101,7 @@ static lode_status bury (lode_coll *c, const life_item *item, look *l) {
   if (st == LODE_CALLBACK)
     return kept_by_hook(c, item, l);
   l->outcome = GONE;
+  c->store->evicted += st == LODE_OK && item->alive;
   return st;
 }
 

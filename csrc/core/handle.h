@@ -58,7 +58,7 @@ struct lode_store {
   bool keeps;          /* the thread of maintain.h works for it, too */
   checker *checker;    /* null: none was asked for */
   clock_state clock;
-  uint64_t swept, last_sweep; /* as lode_stats tells them */
+  uint64_t swept, last_sweep, evicted; /* as lode_stats tells them */
   unsigned turn;       /* of inline sweeps, over the collections */
   lode_buffer next;    /* name of the collection that lode_maintain is at */
   lode_coll *colls;

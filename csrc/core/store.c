@@ -237,6 +237,8 @@ lode_status lode_version (lode_store *s, uint64_t *version) {
   return LODE_OK;
 }
 
+uint64_t lode_evicted (const lode_store *s) { return s->evicted; }
+
 lode_status lode_flush (lode_store *s) {
   lode_status st = handle_here(s);
   if (st == LODE_OK)
@@ -316,6 +318,7 @@ lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
   stats->handles = figures.handles - queue_served(s->shared->queue);
   stats->accesses = access_count(s->shared->accesses);
   stats->swept = s->swept;
+  stats->evicted = s->evicted;
   stats->last_sweep = s->last_sweep;
   queue_measure(s->shared->queue, &pending);
   stats->pending = pending.writes;

@@ -493,6 +493,7 @@ static int store_stats (lua_State *L) {
   lhandle_set_number(L, "waiting", stats.waiting);
   lhandle_set_number(L, "accesses", stats.accesses);
   lhandle_set_number(L, "swept", stats.swept);
+  lhandle_set_number(L, "evicted", stats.evicted);
   if (stats.last_sweep != 0) {
     ltime_push(L, stats.last_sweep);
     lua_setfield(L, -2, "last_sweep");
@@ -514,6 +515,13 @@ static int store_stats (lua_State *L) {
 static int store_path (lua_State *L) {
   lhandle_store(L, 1);
   lhandle_slot(L, 1, STORE_PATH);
+  return 1;
+}
+
+/* [-1, +1, v] store:evicted() -> integer */
+static int store_evicted (lua_State *L) {
+  lstore *s = lhandle_store(L, 1);
+  lua_pushinteger(L, (lua_Integer)lode_evicted(s->store));
   return 1;
 }
 
@@ -545,6 +553,7 @@ const luaL_Reg lstore_methods[] = {
   { "stats", store_stats },
   { "path", store_path },
   { "version", store_version },
+  { "evicted", store_evicted },
   { "close", store_close },
   { NULL, NULL }
 };

@@ -249,6 +249,7 @@ function store:backup (path, options) end
 ---@field accesses integer reads noted by this process, not written yet
 ---@field swept integer entries that this handle has removed
 ---@field last_sweep number? when it last did
+---@field evicted integer entries, alive, that went by this handle to keep a cap
 ---@field pending integer writes behind, of this process, not on disk yet
 ---@field pending_bytes integer bytes of their keys and values
 ---@field last_flush number? when a batch of them was committed last
@@ -264,6 +265,11 @@ function store:path () end
 ---A number that grows with each commit by anyone.
 ---@return integer
 function store:version () end
+
+---How many entries that were alive have gone by this handle to keep a cap; as
+---`stats` has it, but at no cost.
+---@return integer
+function store:evicted () end
 
 ---Closes the store and all that belongs to it. Once more is fine. Raises
 ---what the last sync, or the last batch of writes behind, failed with.

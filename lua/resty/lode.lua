@@ -127,7 +127,7 @@ end
 
 ---The dict of this name, made when absent. Raises why it can't be.
 ---@param name string
----@param options lode.dict_options? caps of which are told by `forcible`
+---@param options lode.dict_options?
 ---@return resty.lode.dict
 function functions:dict (name, options)
   local home = self[HOME]
@@ -140,7 +140,6 @@ function functions:dict (name, options)
     home = home,
     name = name,
     lists = lists,
-    capped = (options.max_entries or options.max_bytes) ~= nil,
     max_bytes = options.max_bytes,
   }, metatable)
   home.dicts[name] = new

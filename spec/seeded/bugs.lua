@@ -11,7 +11,7 @@ return {
     file = "csrc/core/gate.c",
     from = "    while (late == 0 && atomic_load(&g->inside) != GATE_ALONE)",
     to = "    while (false && atomic_load(&g->inside) != GATE_ALONE)",
-    test = "test_threads" },
+    test = "crash_kill" },
   { name = "a child made by fork goes on with what its parent opened",
     file = "csrc/core/fork.c",
     from = "    r->child();",

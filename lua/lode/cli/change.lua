@@ -28,7 +28,7 @@ end
 -- when there is none.
 local function to_write (store, name, has_value)
   if store:options(name) then return look.collection(store, name) end
-  return stores.make(store, name, has_value and "dict" or "set", {})
+  return stores.make(store, name, has_value and "dict" or "set", {}, {})
 end
 
 change.set = {

@@ -43,14 +43,10 @@ local function names_of (store, call)
   return names
 end
 
-local function dump (store, call)
-  local form = call.options.raw and "raw" or call.options.flat and "flat"
-    or "json"
-  local writer = forms[form].writer()
-  local collections, total = {}, 0
-  for i, name in ipairs(names_of(store, call)) do
-    local c = look.collection(store, name)
-    collections[i] = c
+-- All of these, at one moment.
+local function dump (collections, writer)
+  local total = 0
+  for _, c in ipairs(collections) do
     total = total + c.fn.stats(c.handle).entries
   end
   local state = { count = 0, bar = terminal.progress("dump", total) }
@@ -64,7 +60,7 @@ end
 local command = {
   usage = "PATH [COLLECTION...]",
   least = 1,
-  text = [[
+  text = [=[
 Writes a store, or some of its collections, to standard output, as of one
 moment, while others may write. `lode load` makes the same of it again: every
 type of keys and values, the options of collections, and when entries end. Not
@@ -79,7 +75,7 @@ JSON can't say is an object with one name: {"$b":...} bytes in base64,
 
 Where a serializer is unknown here (or needs its key, as encryption does), the
 bytes that it made are dumped, which load can put back.
-]],
+]=],
   options = {
     { "raw", nil, "write what mdb_dump writes, for mdb_load: strings only" },
     { "flat", nil, "write lines of key, tab, value, and where it ends a tab "
@@ -92,9 +88,14 @@ bytes that it made are dumped, which load can put back.
     elseif options.flat and #call.args ~= 2 then
       cli.misuse "--flat takes one COLLECTION"
     end
+    local form = options.raw and "raw" or options.flat and "flat" or "json"
     io.stdout:setvbuf("full", 65536)
     stores.with(stores.reading(call.args[1]), function (store)
-      store:snapshot(dump, store, call)
+      local collections = {}
+      for i, name in ipairs(names_of(store, call)) do
+        collections[i] = look.collection(store, name)
+      end
+      store:snapshot(dump, collections, forms[form].writer())
     end)
   end,
 }

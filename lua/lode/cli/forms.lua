@@ -46,7 +46,8 @@ function forms.json.writer ()
     if c.opaque.key then bytes[#bytes + 1] = "k" end
     if c.opaque.value then bytes[#bytes + 1] = "v" end
     return ('{%s:%s%s%s}\n'):format(json.encode(c.kind), json.encode(c.name),
-      next(c.options) and ',"options":' .. json.encode(c.options) or "",
+      kind ~= "raw" and next(c.options)
+        and ',"options":' .. json.encode(c.options) or "",
       bytes[1] and ',"bytes":' .. json.encode(bytes) or "")
   end
   function writer.entry (key, value, expires)

@@ -197,9 +197,21 @@ local function put_pairs (out, value, depth)
   out[#out + 1] = "]}"
 end
 
+local list_mark = {} -- the metatable of what is a list also when empty
+
+---Marks a table as a list, so that an empty one is written as [].
+---@param list table
+---@return table list
+function json.list (list)
+  return setmetatable(list, list_mark)
+end
+
 local function put_table (out, value, depth)
   if depth > max_depth then
     error("nested too deeply, or a table that contains itself", 0)
+  elseif next(value) == nil and getmetatable(value) == list_mark then
+    out[#out + 1] = "[]"
+    return
   end
   local count, names = shape_of(value)
   if count then

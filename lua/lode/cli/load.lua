@@ -17,6 +17,7 @@ local batch_bytes = 8 * 2^20
 ---@field store lode.store
 ---@field source table lines: see `lines_of`
 ---@field read function the reader of a form
+---@field foreign boolean? the form knows no options and no "never"
 ---@field collections table<string, lode.cli.collection>
 ---@field current lode.cli.collection?
 ---@field batch table[] what is read and not written
@@ -45,23 +46,25 @@ local function lines_of (file)
   return source
 end
 
--- The store's time stands still while a batch is written, so that an end
--- that was dumped is the end that is kept, to the millisecond.
-local function ttl_of (self, expires, of_policy)
-  if not expires then return not of_policy and math.huge or nil end
+-- How long an entry lives. The store's time stands still while a batch is
+-- written, so that an end that was dumped is the end that is kept, to the
+-- millisecond. Nil: what the collection says; 0: its end has come.
+local function ttl_of (self, c, expires)
+  if not expires then
+    return not (c.answers or self.foreign) and math.huge or nil
+  end
   local left = math.floor(expires * 1000 + 0.5) - self.now * 1000
   if left <= 0 then return 0 end
-  return not of_policy and (left - 0.5) / 1000 or nil
+  return not c.answers and (left - 0.5) / 1000 or nil
 end
 
 function loading:put (c, key, value, expires)
-  local of_policy = c.options.expire ~= nil
-  local ttl = ttl_of(self, expires, of_policy)
+  local ttl = ttl_of(self, c, expires)
+  if c.kind == "raw" then ttl = nil end
   if ttl == 0 then
     self.past = self.past + 1
     return
   end
-  if c.kind == "raw" then ttl = nil end
   c.deadline = expires
   c:put(key, value, ttl)
 end
@@ -88,20 +91,17 @@ end
 -- A collection begins.
 function loading:begin (name, kind, options, bytes)
   self:write()
-  local found = self.collections[name]
-  if not found then
-    found = stores.make(self.store, name, kind, options)
+  local c = self.collections[name]
+  if not c and self.foreign and self.store:options(name) then
+    c = stores.collection(self.store, name)
+  elseif not c then
+    local as_bytes = {}
     for _, which in ipairs(bytes) do
-      local option = which == "k" and "key" or "value"
-      if not found.opaque[option] then
-        found = nil -- it is known here: have it stood in for as well
-        break
-      end
+      as_bytes[which == "k" and "key" or "value"] = true
     end
-    found = found or stores.make(self.store, name, kind, options, bytes)
-    self.collections[name] = found
+    c = stores.make(self.store, name, kind, options, as_bytes)
   end
-  self.current = found
+  self.collections[name], self.current = c, c
 end
 
 function loading:take (key, value, expires)
@@ -175,7 +175,8 @@ local function new (call)
   local limit = cli.number(call, "batch", 1, true) or batch_entries
   local self = setmetatable({ source = source, collections = {}, batch = {},
     bytes = 0, limit = limit, loaded = 0, past = 0, now = os.time(),
-    read = reader_of(call, source) }, loading)
+    read = reader_of(call, source),
+    foreign = call.options.raw or call.options.flat }, loading)
   self.store = stores.writing(call.args[1], { create = true,
     clock = function () return self.now end })
   return self

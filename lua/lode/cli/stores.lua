@@ -118,6 +118,8 @@ end
 ---@field fn table lode.dict or lode.set
 ---@field opaque table what is shown as bytes: { key = name, value = name }
 ---@field policy boolean? false: it has one that is unknown here
+---@field answers boolean? its policy answers `deadline`
+---@field deadline number?
 local collection = {}
 collection.__index = collection
 
@@ -153,14 +155,15 @@ local function no_hash (name)
   end
 end
 
--- Fills in what a collection of these kept options is opened with.
-local function opening (self, kept)
+-- What a collection of these kept options is opened with, where its keys
+-- (`bytes.key`) and values (`bytes.value`) are the bytes of a serializer.
+local function opening (self, kept, bytes)
   local options = {}
-  if kept.serializer and not known(kept.serializer, "") then
+  if kept.serializer and bytes.value then
     self.opaque.value = kept.serializer
     options.serializer = stand_in(self, "value", kept.serializer)
   end
-  if kept.key_serializer and not known(kept.key_serializer, "a") then
+  if kept.key_serializer and bytes.key then
     self.opaque.key = kept.key_serializer
     options.key_serializer = stand_in(self, "key", kept.key_serializer)
   end
@@ -187,7 +190,10 @@ function stores.collection (store, name)
   local kind, kept = store:options(name)
   if not kind then return nil end
   local self = new(name, kind, kept)
-  local options = opening(self, kept)
+  local options = opening(self, kept, {
+    key = kept.key_serializer and not known(kept.key_serializer, "a"),
+    value = kept.serializer and not known(kept.serializer, ""),
+  })
   if kind == "raw" then options.raw = true end
   if kept.expire then
     options.expire = stores.policy(kept.expire)
@@ -198,16 +204,18 @@ function stores.collection (store, name)
 end
 
 ---Makes a collection with these options, as store:options gave them of
----another, or opens it; what is unknown is stood in for. Its policy answers
----what `self.deadline` says.
+---another, or opens it. Its policy answers what `self.deadline` says.
 ---@param store lode.store
 ---@param name string
 ---@param kind "dict"|"set"|"raw"
 ---@param kept lode.kept_options
+---@param bytes { key: boolean?, value: boolean? } what will be written as the
+--- bytes that its serializers have made
 ---@return lode.cli.collection
-function stores.make (store, name, kind, kept)
+function stores.make (store, name, kind, kept, bytes)
   local self = new(name, kind, kept)
-  local options = opening(self, kept)
+  local options = opening(self, kept, bytes)
+  self.answers = kept.expire ~= nil
   for _, option in ipairs { "key", "value", "ttl", "times", "max_entries",
     "max_bytes", "evict" } do options[option] = kept[option] end
   options.serializer = options.serializer or kept.serializer

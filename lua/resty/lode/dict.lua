@@ -14,7 +14,6 @@ local dict_of = entry.dict_of
 ---@field home resty.lode.home
 ---@field name string
 ---@field lists lode.dict? the elements of its lists, once there is one
----@field capped boolean
 ---@field max_bytes integer?
 local methods = {}
 
@@ -32,13 +31,18 @@ local no_room = {}
 
 local declined = { [dict.add] = "exists", [dict.replace] = "not found" }
 
--- In a transaction, as what goes to keep a cap is found by counting.
-local function write_capped (d, write, key, value, ttl, safe)
-  local before = dict.len(d) + (dict.has(d, key) and 0 or 1)
-  if not write(d, key, value, ttl) then return false, false end
-  local forcible = dict.len(d) < before
-  if forcible and safe then error(no_room, 0) end
-  return true, forcible
+-- Gives also whether others had to go, to keep a cap.
+local function write_counted (home, write, d, ...)
+  local before = home.store:evicted()
+  local done = write(d, ...)
+  return done, home.store:evicted() > before
+end
+
+-- In a transaction.
+local function write_safely (...)
+  local done, forcible = write_counted(...)
+  if forcible then error(no_room, 0) end
+  return done, false
 end
 
 -- Writes with `put`, dict.add or dict.replace.
@@ -66,16 +70,16 @@ local function store (self, write, key, value, exptime, flags, safe)
   value = entry.wrapped(value, flags and flags - flags % 1 or 0)
   local ttl = exptime and entry.lifetime(exptime)
   local ok, done, forcible
-  if self.capped then
+  if safe then
     ok, done, forcible = pcall(home.store.transaction, home.store,
-      write_capped, d, write, key, value, ttl, safe)
+      write_safely, home, write, d, key, value, ttl)
     if not ok and done == no_room then return false, "no memory", false end
   else
-    ok, done = pcall(write, d, key, value, ttl)
+    ok, done, forcible = pcall(write_counted, home, write, d, key, value, ttl)
   end
   if not ok then return false, entry.words(done), false end
   if not done then return false, declined[write], false end
-  return true, nil, forcible or false
+  return true, nil, forcible
 end
 
 ---Writes a value; nil deletes.
@@ -156,12 +160,6 @@ local function add_to (d, key, by, init, ttl)
   return value + by
 end
 
-local function incr_capped (d, key, by, init, ttl)
-  local before = dict.len(d) + (dict.has(d, key) and 0 or 1)
-  local value, err = add_to(d, key, by, init, ttl)
-  return value, err, dict.len(d) < before
-end
-
 ---Adds to a number. An absent one counts as `init`, else: nil, "not found".
 ---@param key any
 ---@param value number
@@ -188,17 +186,18 @@ function methods:incr (key, value, init, init_ttl)
   local home = self.home
   if not home.awake then home:wake() end
   local ok, new, forcible
-  if init and not self.capped then
-    ok, new = pcall(dict.incr, d, key, value, init, init_ttl)
-    if ok then return new, nil, false end
+  if init then
+    ok, new, forcible = pcall(write_counted, home, dict.incr, d, key, value,
+      init, init_ttl)
+    if ok then return new, nil, forcible end
     if new.code ~= "BAD_VALUE" then return nil, entry.words(new) end
   end
-  ok, new, err, forcible = pcall(home.store.transaction, home.store,
-    self.capped and incr_capped or add_to, d, key, value, init, init_ttl)
+  ok, new, err = pcall(home.store.transaction, home.store, add_to, d, key,
+    value, init, init_ttl)
   if not ok then return nil, entry.words(new) end
   if not new then return nil, err end
   if not init then return new end
-  return new, nil, forcible or false
+  return new, nil, false
 end
 
 ---Gives an entry another lifetime; nil, "not found" where there is none.
@@ -339,8 +338,8 @@ end
 
 -- Bytes that the dict may have, and has.
 local function sizes (self, d)
-  local stats = self.home.store:stats()
   if self.max_bytes then return self.max_bytes, dict.stats(d).size end
+  local stats = self.home.store:stats()
   return stats.max_size or stats.map_size, stats.used_size
 end
 

@@ -1,0 +1,137 @@
+--- Puts a compacted copy in the place of a store, for `lode compact`.
+--
+-- The files of an open store must never be replaced: who has it open would
+-- go on with the old ones, and what it writes would be lost. So this makes
+-- sure, as far as the system tells, that nobody has: no reader slot is in
+-- use, and no process maps the file (where there is a /proc). The directories
+-- change places as wholes, so that each keeps its own lock file. Then it
+-- looks once more, and takes the change back when somebody was quicker.
+
+local lode = require "lode"
+local stores = require "lode.cli.stores"
+
+local replace = {}
+
+local function quoted (text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- The lines that a shell command prints.
+local function lines_of (command)
+  local pipe = assert(io.popen(command .. " 2>/dev/null"))
+  local lines = {}
+  for line in pipe:lines() do lines[#lines + 1] = line end
+  pipe:close()
+  return lines
+end
+
+local function refuse (format, ...)
+  error(format:format(...), 0)
+end
+
+-- Whether a process maps the data file of a directory.
+local function is_mapped (directory)
+  local real = lines_of("cd " .. quoted(directory) .. " && pwd -P")[1]
+  if not real then return false end
+  return #lines_of("grep -lsF -- " .. quoted(real .. "/data.mdb")
+    .. " /proc/[0-9]*/maps") > 0
+end
+
+local own = { ["data.mdb"] = true, ["lock.mdb"] = true,
+  ["lode.side"] = true }
+
+-- Refuses a directory that isn't a store's alone.
+local function check_content (path)
+  local names = lines_of("ls -A " .. quoted(path))
+  if #names == 0 then refuse("there is no store at %s", path) end
+  for _, name in ipairs(names) do
+    if not own[name] then
+      refuse("%s holds more than a store (%s): give a new place TO", path,
+        name)
+    end
+  end
+end
+
+-- Gives what is at `to` the owner and the permissions of what is at `from`.
+local function keep_owner (from, to)
+  local line = lines_of("ls -ldn " .. quoted(from))[1] or ""
+  local mode, user, group = line:match "^.(%S+)%s+%d+%s+(%d+)%s+(%d+)"
+  if not mode then return end
+  local parts = {}
+  for i, who in ipairs { "u", "g", "o" } do
+    parts[i] = who .. "=" .. mode:sub(3 * i - 2, 3 * i):gsub("%-", "")
+  end
+  os.execute(("chown %s:%s %s 2>/dev/null; chmod %s %s 2>/dev/null"):format(
+    user, group, quoted(to), table.concat(parts, ","), quoted(to)))
+end
+
+local function remove (directory)
+  for name in pairs(own) do os.remove(directory .. "/" .. name) end
+  os.remove(directory)
+end
+
+local function move (from, to)
+  local ok, why = os.rename(from, to)
+  if not ok then refuse("can't rename: %s", why) end
+end
+
+-- Makes the copy; gives the commit that it is of.
+local function make_copy (path, copy)
+  return stores.with(stores.writing(path), function (store)
+    if store:stats().readers > 1 then
+      refuse("%s is open elsewhere: close it there, or give a new place TO",
+        path)
+    end
+    local version = store:version()
+    store:backup(copy, { compact = true })
+    return version
+  end)
+end
+
+-- Changes the two places. Nothing is between the two renames.
+local function change (path, copy, old)
+  local first, why = os.rename(path, old)
+  local second = first and os.rename(copy, path)
+  if first and not second then os.rename(old, path) end
+  if not second then
+    refuse("can't rename %s: %s", path, why or "the copy is gone")
+  end
+end
+
+---Replaces the store at a path by a compacted copy of it.
+---@param path string
+function replace.compact (path)
+  path = path:gsub("(.)/+$", "%1")
+  if stores.options(path).single_file then
+    refuse("%s is a store in a single file: give a new place TO", path)
+  end
+  check_content(path)
+  local copy, old = path .. ".compacting", path .. ".before-compact"
+  for _, place in ipairs { copy, old } do
+    if #lines_of("ls -d " .. quoted(place)) > 0 then
+      refuse("%s is there already: move it away first", place)
+    end
+  end
+  local ok, problem = pcall(function ()
+    local version = make_copy(path, copy)
+    if not lode.check(copy).ok then refuse "the copy isn't whole" end
+    keep_owner(path, copy)
+    keep_owner(path .. "/data.mdb", copy .. "/data.mdb")
+    local unchanged = stores.with(stores.reading(path), function (store)
+      return store:version() == version and store:stats().readers <= 1
+    end)
+    if not unchanged or is_mapped(path) then
+      refuse("%s is in use: try again when nobody has it open, or give a "
+        .. "new place TO", path)
+    end
+    change(path, copy, old)
+    if is_mapped(old) then
+      change(path, old, copy)
+      refuse("%s was opened meanwhile, so it is left as it was", path)
+    end
+  end)
+  remove(ok and old or copy)
+  if not ok then error(problem, 0) end
+end
+
+return replace
