@@ -43,6 +43,26 @@ local function make_host (target)
     out, target)
 end
 
+describe("the Makefile, and so the rock", function ()
+  helper.watch()
+
+  it("knows every source", function ()
+    local said = expect_run("make -n -B install LUA=%s DESTDIR=%s", lua,
+      helper.path "root")
+    local n = 0
+    for path in expect_run("find csrc lua -name '*.c' -o -name '*.lua'")
+        :gmatch "[^\n]+" do
+      n = n + 1
+      local installed = path:match "^lua/(.*)"
+      assert(path == "csrc/lua/lhost.c" -- which is no part of the module
+        or installed and said:find("[ =]" .. installed:gsub("%p", "%%%0")
+          .. "[ ;]")
+        or said:find(" " .. path .. "\n", 1, true), path)
+    end
+    assert.is_true(n > 60)
+  end)
+end)
+
 describe("liblode", function ()
   helper.watch()
 

@@ -584,7 +584,7 @@ describe("resty.lode in nginx", function ()
     assert.are.equal(1, timers[1].delay)
   end)
 
-  it("sweeps from it in slices, and syncs what is new", function ()
+  it("sweeps from it in slices", function ()
     phase = "content"
     local here = require "resty.lode".open(path,
       { sweep_entries = 10, stale = 0 })

@@ -20,7 +20,7 @@ bool ltime_span (lua_State *L, int i, uint64_t *ms) {
 }
 
 uint64_t ltime_ttl (lua_State *L, int i, uint64_t otherwise) {
-  uint64_t ms;
+  uint64_t ms = 0;
   if (lua_isnoneornil(L, i)) return otherwise;
   if (!ltime_span(L, i, &ms) || ms == 0) {
     lerror_argument(L, i, "a time to live is a number of seconds above 0, "
@@ -97,7 +97,7 @@ static int push_there (lua_State *L, lode_status status) {
 /* [-3, +1, v] */
 static int expire (lua_State *L, lcoll *c) {
   lode_key key;
-  uint64_t ms;
+  uint64_t ms = 0;
   lua_settop(L, 3);
   ms = ltime_ttl(L, 3, LODE_NEVER);
   lkey_take(L, 1, c, 2, &key);
@@ -159,7 +159,7 @@ static uint64_t bound (lua_State *L, int i, const char *name) {
 
 /* [-0, +0, v] The field `age` of a budget, on the top: seconds, in ms. */
 static uint64_t age (lua_State *L, int i) {
-  uint64_t ms;
+  uint64_t ms = 0;
   if (!ltime_span(L, -1, &ms))
     lerror_argument(L, i, "field 'age': a number of seconds from 0 on "
                     "expected");

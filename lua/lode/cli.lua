@@ -236,6 +236,21 @@ function cli.help ()
   return general:format(lode.version, table.concat(lines))
 end
 
+-- Text broken into lines of `width`, all but the first behind `indent`.
+local function wrapped (text, width, indent)
+  local lines, line = {}, nil
+  for word in text:gmatch "%S+" do
+    if line and #line + #word + 1 > width then
+      lines[#lines + 1] = line
+      line = word
+    else
+      line = line and line .. " " .. word or word
+    end
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n" .. (" "):rep(indent))
+end
+
 ---The text of `lode help COMMAND`.
 ---@param command lode.cli.command
 ---@return string
@@ -249,7 +264,8 @@ function cli.help_of (command)
     width = math.max(width, #names[i])
   end
   for i, option in ipairs(command.options or {}) do
-    out[#out + 1] = ("  %-" .. width .. "s  %s\n"):format(names[i], option[3])
+    out[#out + 1] = ("  %-" .. width .. "s  %s\n"):format(names[i],
+      wrapped(option[3], 74 - width, width + 4))
   end
   return table.concat(out)
 end

@@ -232,9 +232,62 @@ static void dropping (void) {
 
 /* }================================================================== */
 
+/* Writes until something fails, or the map has certainly grown. */
+static void *fill (void *arg) {
+  job *j = arg;
+  lode_coll_options none = { .raw = false };
+  lode_options o;
+  lode_store *s = NULL;
+  lode_coll *c = NULL;
+  lode_error e;
+  lode_status st;
+  unsigned char big[2000];
+  memset(big, 'x', sizeof big);
+  lode_options_init(&o);
+  o.lock_timeout = 200;
+  o.durability = LODE_OS;
+  st = lode_open(j->path, &o, &s, &e);
+  if (st == LODE_OK)
+    st = lode_coll_open(s, test_text("d"), LODE_DICT, &none, &c);
+  for (int64_t i = 1; st == LODE_OK && i < 500; i++)
+    st = put_integer(c, i, slice_of(big, sizeof big));
+  j->wrong = st;
+  lode_coll_close(c);
+  lode_close(s, &e);
+  return NULL;
+}
+
+/* What a reader holds stays where it is: the map grows after that. */
+static void growing (void) {
+  lode_store *s = open_small(scratch_path("growing"));
+  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
+  lode_buffer bytes = { NULL, 0, 0 };
+  job j = { .path = scratch_path("growing") };
+  lode_value held = { { NULL, 0 }, LODE_BYTES };
+  lode_key key;
+  pthread_t thread;
+  expect(put_integer(c, 0, test_text("held")) == LODE_OK);
+  expect(key_of_integer(c, 0, &bytes, &key) == LODE_OK);
+  expect(lode_get(c, &key, &held) == LODE_OK);
+  expect(pthread_create(&thread, NULL, fill, &j) == 0);
+  pthread_join(thread, NULL);
+  expect(j.wrong == LODE_BUSY);
+  expect(slice_equal(held.data, test_text("held")));
+  lode_done(c);
+  expect(pthread_create(&thread, NULL, fill, &j) == 0);
+  pthread_join(thread, NULL);
+  expect(j.wrong == LODE_OK);
+  expect(lode_get(c, &key, &held) == LODE_OK);
+  expect(slice_equal(held.data, test_text("held")));
+  lode_buffer_free(&bytes);
+  lode_coll_close(c);
+  scratch_close(s);
+}
+
 int main (void) {
   scratch_begin();
   test_group("threads with a handle each", together);
+  test_group("growing while another reads", growing);
   test_group("opening while another writes", opening);
   test_group("looking while collections are dropped", dropping);
   scratch_end();

@@ -295,14 +295,21 @@ function world:save ()
   return kept
 end
 
--- Of those whose time had come meanwhile, and is still to come by a clock
--- that was set back: who was seen dead is dead. It may be that nobody was.
-local function settle_doubts (c, latest)
+-- Notes those whose time has come at this moment of what is rolled back.
+local function doubt (c, now, doubts)
+  for i, dies in pairs(c.m.dies) do
+    if dies <= now then doubts[i] = true end
+  end
+end
+
+-- Of those whose time had come meanwhile, and who may live on by a clock that
+-- was set back, or by what was read later: who was seen dead is dead. It may
+-- be that nobody was, as something else stood there then.
+local function settle_doubts (c, latest, doubts)
   local m = c.m
-  for i, dies in pairs(m.dies) do
-    if dies > m.clock.now and dies <= latest then
-      local there = lode[c.kind].has(c.d, m.pool.keys[i])
-      if not there then m:kill(i) end
+  for i in pairs(doubts) do
+    if m.dies[i] and not lode[c.kind].has(c.d, m.pool.keys[i]) then
+      m:kill(i)
     end
   end
   for _, one in pairs(m.nothing) do
@@ -320,18 +327,20 @@ function world:restore (kept)
       c.bare = nil
     end
   end
-  local journal, latest = self.clock.journal, self.clock.now
+  local journal, latest, doubts = self.clock.journal, self.clock.now, {}
+  for _, c in ipairs(self.all) do doubts[c] = {} end
   for at = kept.journal + 1, #journal do
     local one = journal[at]
     if one.now then
       latest = math.max(latest, one.now)
+      for _, c in ipairs(self.all) do doubt(c, one.now, doubts[c]) end
     elseif not one.owner.elsewhere then
       one.owner.m:read(one.i, one.at)
     end
   end
   for _, c in ipairs(self.all) do
     c.m:pass()
-    if not c.elsewhere then settle_doubts(c, latest) end
+    if not c.elsewhere then settle_doubts(c, latest, doubts[c]) end
   end
   self:look()
 end

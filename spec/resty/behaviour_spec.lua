@@ -72,6 +72,35 @@ describe("resty.lode in nginx", function ()
       assert.are.equal(2, again:dict "dogs".opened)
     end)
 
+  it_in_nginx("has all that was written when everybody was killed",
+    function ()
+      start()
+      for i = 1, 50 do
+        server:request("GET", "/set/lode?key=" .. i)
+      end
+      server:run "shared.dogs:rpush('l', 'element')"
+      local place = server.place
+      server:kill()
+      start { place = place }
+      for i = 1, 50 do
+        assert.are.equal("value of " .. i, server:get("/get/lode?key=" .. i))
+      end
+      assert.are.equal("element", server:run "return shared.dogs:lpop 'l'")
+      assert.are.equal("", server:complaints())
+    end)
+
+  it_in_nginx("keeps its methods in ngx.shared, whatever is loaded",
+    function ()
+      start()
+      assert.are.equal("true true", server:run [[
+        local before = shared.dogs.get
+        ngx.shared.dogs = shared.dogs
+        package.loaded["resty.core.shdict"] = nil
+        require "resty.core.shdict"
+        return shared.dogs.get == before, (ngx.shared.dogs:set("k", {}))
+      ]])
+    end)
+
   it_in_nginx("opens in a worker as well", function ()
     start { init = "" }
     local source = [[
@@ -84,7 +113,7 @@ describe("resty.lode in nginx", function ()
     assert.are.equal("", server:complaints())
   end)
 
-  it_in_nginx("sweeps and syncs from timers", function ()
+  it_in_nginx("sweeps from timers", function ()
     start { init =
       'shared = require("resty.lode").open(place, { every = 0.05, ' ..
       "stale = 0.1, sweep_entries = 50 })" }

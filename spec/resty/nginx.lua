@@ -184,7 +184,7 @@ local function configuration (options, prefix, port)
     prefix = prefix,
     root = root,
     path = path,
-    place = prefix .. "/data",
+    place = options.place or prefix .. "/data",
     build = build,
     zones = table.concat(zones, "\n  "),
     init = options.init or 'shared = require("resty.lode").open(place)',
@@ -195,7 +195,8 @@ local function configuration (options, prefix, port)
   end))
 end
 
--- Starts one, and waits until it answers. For one with a configuration of its
+-- Starts one, and waits until it answers; options.place is where its store
+-- is, if there is one already. For one with a configuration of its
 -- own: options.change(port, module lines, path, cpath) gives its text, and
 -- options.prefix is its directory.
 function nginx.start (options)
@@ -205,7 +206,7 @@ function nginx.start (options)
     assert(uv.fs_mkdir(prefix, tonumber("700", 8)))
   end
   local self = setmetatable({ prefix = prefix, port = free_port(),
-    place = prefix .. "/data",
+    place = options.place or prefix .. "/data",
     errors = prefix .. (options.change and "/logs" or "") .. "/error.log",
   }, server)
   local text = configuration(options, prefix, self.port)
@@ -226,14 +227,19 @@ function nginx.start (options)
   return self
 end
 
+-- Ends all its processes at once.
+function server:kill ()
+  for _, worker in ipairs(self:workers()) do uv.kill(worker, "sigkill") end
+  uv.kill(self.pid, "sigkill")
+  nginx.wait(function () return self.child.code end)
+end
+
 -- Ends it, gracefully unless told how.
 function server:stop (signal)
   if self.child.code then return end
   uv.kill(self.pid, signal or "sigterm")
   if nginx.wait(function () return self.child.code end, 10) then return end
-  for _, worker in ipairs(self:workers()) do uv.kill(worker, "sigkill") end
-  uv.kill(self.pid, "sigkill")
-  nginx.wait(function () return self.child.code end)
+  self:kill()
 end
 
 -- The pids of the processes that the master has made.
@@ -242,6 +248,20 @@ function server:workers ()
   local pids = {}
   for pid in (read(path) or ""):gmatch "%d+" do pids[#pids + 1] = pid + 0 end
   return pids
+end
+
+-- Seconds of processor time that its workers have used.
+function server:busy ()
+  local ticks = 0
+  for _, pid in ipairs(self:workers()) do
+    local rest = (read(("/proc/%d/stat"):format(pid)) or ""):match "%) (.*)"
+    local n = 0
+    for field in (rest or ""):gmatch "%S+" do
+      n = n + 1
+      if n == 12 or n == 13 then ticks = ticks + tonumber(field) end
+    end
+  end
+  return ticks / 100
 end
 
 function server:log () return read(self.errors) or "" end

@@ -79,7 +79,7 @@ bytes that it made are dumped, which load can put back.
   options = {
     { "raw", nil, "write what mdb_dump writes, for mdb_load: strings only" },
     { "flat", nil, "write lines of key, tab, value, and where it ends a tab "
-      .. "and\n           the seconds it has left; of one dict, no tables" },
+      .. "and the seconds it has left; of one dict, no tables" },
   },
   run = function (call)
     local options = call.options

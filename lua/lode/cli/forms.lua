@@ -119,7 +119,7 @@ local hex_of = {}
 for byte = 0, 255 do hex_of[string.char(byte)] = ("%02x"):format(byte) end
 
 local function to_hex (bytes)
-  return " " .. bytes:gsub(".", hex_of):gsub("\n", "0a") .. "\n"
+  return " " .. bytes:gsub(".", hex_of) .. "\n"
 end
 
 -- What a plain database can hold.
@@ -156,9 +156,11 @@ local function data_of (line, printed)
   local body = line:match "^ (.*)$"
   if not body then error("a line of data begins with a space", 0) end
   if printed then
-    return (body:gsub("\\(%x%x)", function (hex)
-      return string.char(tonumber(hex, 16))
-    end):gsub("\\\\", "\\"))
+    return (body:gsub("\\(.)(%x?)", function (c, last)
+      if c == "\\" then return "\\" .. last end
+      local byte = tonumber(c .. last, 16)
+      return byte and string.char(byte)
+    end))
   end
   if #body % 2 ~= 0 or body:find "%X" then error("not hexadecimal", 0) end
   return (body:gsub("%x%x", function (hex)
@@ -168,9 +170,9 @@ end
 
 -- Reads a header up to its end; nil at the end of the file.
 local function read_header (next_line)
-  local header, line = {}, nil
+  local header = {}
   repeat
-    line = next_line()
+    local line = next_line()
     if not line then
       if next(header) then error("a header without HEADER=END", 0) end
       return nil

@@ -37,7 +37,8 @@ local function lines_of (file)
   if size then file:seek("set", here) end
   source.total = size and size > here and size - here or nil
   function source.next ()
-    local line = file:read "*l"
+    local line, why = file:read "*l"
+    if why then error("can't read: " .. why, 0) end
     if not line then return nil end
     source.number = source.number + 1
     source.bytes = source.bytes + #line + 1
@@ -224,9 +225,9 @@ all or nothing, and other writers wait meanwhile.
     { "batch", "N", "entries in a transaction" },
     { "atomic", nil, "all in one transaction" },
     { "raw", nil, "read what mdb_dump wrote, into plain LMDB databases; "
-      .. "COLLECTION is\n             the name for one without a name" },
+      .. "COLLECTION is the name for one without a name" },
     { "flat", nil, "read lines of key, tab, value, and perhaps a tab and "
-      .. "seconds to live,\n             into the dict COLLECTION; "
+      .. "seconds to live, into the dict COLLECTION; "
       .. "\\t \\n \\r \\\\ \\xHH in them" },
     { "types", nil, "with --flat: 3, 1.5, true and false are no strings" },
     { "quiet", nil, "say nothing when all is well" },

@@ -219,7 +219,7 @@ keys in order, one a line: a plain string as it is, any other key as JSON.
 
 local function put_value (c, key, value, call)
   if call.options.json then
-    local entry = c:call("info", key) or {}
+    local entry = c.kind ~= "raw" and c:call("info", key) or {}
     entry.key, entry.value = key, value
     cli.put(json.encode(entry), "\n")
   elseif call.options.text and type(value) == "string" then

@@ -70,11 +70,6 @@ local function remove (directory)
   os.remove(directory)
 end
 
-local function move (from, to)
-  local ok, why = os.rename(from, to)
-  if not ok then refuse("can't rename: %s", why) end
-end
-
 -- Makes the copy; gives the commit that it is of.
 local function make_copy (path, copy)
   return stores.with(stores.writing(path), function (store)
