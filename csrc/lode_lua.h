@@ -1,6 +1,7 @@
 /*
 ** lode_lua.h - for a C program that has Lua inside: it opens a store as
-** lode.h says, and hands it, or one dict of it, to its scripts.
+** lode.h says, and hands it, or one dict of it, to its scripts. It comes
+** with `make amalgamation`, as the last part of that lode.h.
 **
 ** A handle that was handed over stays the host's, and so does the duty to
 ** close it. Both work with it: what scripts write while the host has a

@@ -353,7 +353,7 @@ describe("noted reads", function ()
     note(d, "a", START + 50, 30)
   end)
 
-  it("are kept with a later write, once a second and 16 at a time",
+  it("are kept with later writes, 16 at a time, the more the sooner",
     function ()
       local store, clock = timed()
       local d = store:dict("d", { times = true })
@@ -368,11 +368,25 @@ describe("noted reads", function ()
         clock.now = clock.now + 0.1
       end
       assert.are.equal(24, waiting[1])
-      assert.are.equal(24, waiting[9])
-      assert.are.equal(8, waiting[12])
-      assert.are.equal(0, waiting[25])
+      assert.are.equal(24, waiting[2]) -- after a ninth of a second
+      assert.are.equal(8, waiting[4])
+      assert.are.equal(8, waiting[12]) -- after a whole one
+      assert.are.equal(0, waiting[15])
       for i = 1, 40 do note(d, i, START + 5, 1) end
     end)
+
+  it("are kept within a second where there are writes enough", function ()
+    local store, clock = timed()
+    local d = store:dict("d", { times = true })
+    for i = 1, 2000 do d[i] = i end
+    store:maintain()
+    for i = 1, 2000 do local _ = d[i] end
+    for step = 1, 1000 do
+      d.x = step
+      clock.now = clock.now + 0.001
+    end
+    assert.is_true(store:stats().accesses < 32)
+  end)
 
   it("are kept by a sweep, and by a close", function ()
     for _, keep in ipairs { "maintain", "close" } do

@@ -6,7 +6,7 @@
 
 #define CALL_SIZE 8
 #define KEEP_FEW 16       /* accesses that a write keeps on the side */
-#define KEEP_INTERVAL 1000 /* ms between such writes */
+#define KEEP_INTERVAL 1000 /* ms between such writes, where few wait */
 #define TURN 8            /* every so many writes sweep another collection */
 
 /* {==================================================================
@@ -339,12 +339,16 @@ static lode_coll *next_turn (lode_store *s) {
   return c;
 }
 
-/* Whether the accesses noted may be kept along with this write. */
-static bool may_keep (lode_store *s) {
+/*
+** Whether accesses noted of `c` are to be kept along with this write: the
+** sooner after the last time the more there are, so that after an interval
+** few are left, if there are writes enough.
+*/
+static bool may_keep (lode_store *s, const lode_coll *c) {
   uint64_t now, kept = s->shared->kept;
-  if (access_count(s->shared->accesses) == 0 ||
-      clock_now(&s->clock, &now) != LODE_OK ||
-      (now >= kept && now - kept < KEEP_INTERVAL))
+  uint64_t n = access_count_of(s->shared->accesses, c->number);
+  if (n == 0 || clock_now(&s->clock, &now) != LODE_OK ||
+      (now >= kept && now - kept < KEEP_INTERVAL / (1 + 8 * (n / KEEP_FEW))))
     return false;
   s->shared->kept = now;
   return true;
@@ -368,7 +372,7 @@ static lode_status sweep_one (lode_store *s, lode_coll *c) {
     return st == LODE_NOT_FOUND ? LODE_OK : st;
   if (sweeps_inline(s, c))
     st = sweep_coll(c, SWEEP_FEW, &until, &removed, &more);
-  if (st == LODE_OK && c->track && may_keep(s))
+  if (st == LODE_OK && c->track && may_keep(s, c))
     st = sweep_keep(c, KEEP_FEW);
   return st;
 }

@@ -81,10 +81,11 @@ end
 function home_methods:wake ()
   if self.awake or not ngx or ngx.get_phase() == "init" then return end
   self.awake = true
-  local ok, err = ngx.timer.every(self.every, slice, self)
-  if not ok and err ~= "process exiting" then
+  local called, ok, err = pcall(ngx.timer.every, self.every, slice, self)
+  if called and ok then return end
+  if err ~= "process exiting" then
     self.awake = false
-    ngx.log(ngx.ERR, "resty.lode: no timer: ", err)
+    ngx.log(ngx.ERR, "resty.lode: no timer: ", called and err or ok)
   end
 end
 
@@ -125,22 +126,37 @@ local function open_dict (store, name, options)
   return store:dict(name, options), lists
 end
 
----The dict of this name, made when absent. Raises why it can't be.
+-- Whether two tables have the same fields.
+local function same (a, b)
+  for name, value in pairs(a) do
+    if b[name] ~= value then return false end
+  end
+  for name in pairs(b) do
+    if a[name] == nil then return false end
+  end
+  return true
+end
+
+---The dict of this name, made when absent; once it was opened with some
+---options they can be left out. Raises why it can't be.
 ---@param name string
 ---@param options lode.dict_options?
 ---@return resty.lode.dict
 function functions:dict (name, options)
   local home = self[HOME]
   local known = home.dicts[name]
-  if known and options == nil then return known end
-  options = options or {}
-  local d, lists = in_words(pcall(open_dict, home.store, name, options))
+  if known and (options == nil or same(options, known.options)) then
+    return known
+  end
+  local given = {}
+  for option, value in pairs(options or {}) do given[option] = value end
+  local d, lists = in_words(pcall(open_dict, home.store, name, given))
   local new = setmetatable({
     d,
     home = home,
     name = name,
     lists = lists,
-    max_bytes = options.max_bytes,
+    options = given,
   }, metatable)
   home.dicts[name] = new
   if not functions[name] then rawset(self, name, new) end

@@ -2,10 +2,28 @@
 ** Syncs that nobody waits for (syncer.c), and entries that have died and
 ** are not removed yet.
 */
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "timed.h"
+
+static atomic_int syncs;      /* that another thread than main's has made */
+static atomic_bool sync_fails;
+static pthread_t main_thread;
+
+/* Stands before libc's for LMDB, too. */
+int fdatasync (int fd) {
+  bool other = !pthread_equal(pthread_self(), main_thread);
+  atomic_fetch_add(&syncs, other);
+  if (other && atomic_load(&sync_fails)) {
+    errno = EIO;
+    return -1;
+  }
+  return (int)syscall(SYS_fdatasync, fd);
+}
 
 /* Waits until no thread of lode's is left, and no handle. */
 static void settle (void) {
@@ -33,6 +51,47 @@ static lode_status put (lode_coll *c, int i) {
     st = lode_put(c, &key, v, LODE_PUT, LODE_NEVER);
   lode_buffer_free(&b);
   return st;
+}
+
+/* Waits until `n` syncs were made, and their threads have ended. */
+static void wait_for (int n, long handles) {
+  for (int i = 0; i < 1000 && atomic_load(&syncs) < n; i++)
+    usleep(10000);
+  for (int i = 0; i < 1000 && lode_test_live_handles() > handles; i++)
+    usleep(10000);
+  expect(atomic_load(&syncs) == n);
+}
+
+static void by_another (void) {
+  lode_store *s = open_os("another");
+  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
+  long handles = lode_test_live_handles();
+  atomic_store(&syncs, 0);
+  for (int i = 1; i <= 5; i++) {
+    expect(put(c, i) == LODE_OK && lode_flush_later(s) == LODE_OK);
+    wait_for(i, handles);
+  }
+  lode_coll_close(c);
+  scratch_close(s);
+}
+
+/* One that fails is told by the next call, and the one after tries again. */
+static void failing (void) {
+  lode_store *s = open_os("failing");
+  lode_coll *c = scratch_coll(s, "d", LODE_DICT);
+  long handles = lode_test_live_handles();
+  expect(put(c, 1) == LODE_OK);
+  atomic_store(&syncs, 0);
+  atomic_store(&sync_fails, true);
+  expect(lode_flush_later(s) == LODE_OK);
+  wait_for(1, handles);
+  atomic_store(&sync_fails, false);
+  expect(lode_flush_later(s) == LODE_IO);
+  expect(strstr(lode_store_error(s)->text, "synced") != NULL);
+  expect(lode_flush_later(s) == LODE_OK);
+  wait_for(2, handles);
+  lode_coll_close(c);
+  scratch_close(s);
 }
 
 static void begun_often (void) {
@@ -155,6 +214,9 @@ static void stale (void) {
 
 int main (void) {
   scratch_begin();
+  main_thread = pthread_self();
+  test_group("a sync by another thread", by_another);
+  test_group("a sync that fails", failing);
   test_group("a sync begun often", begun_often);
   test_group("a handle closed while it is synced", closed_at_once);
   test_group("syncs begun by four threads", by_threads);

@@ -53,7 +53,7 @@ end
 ---@param bytes number
 ---@return string
 function terminal.bytes (bytes)
-  if bytes < 1024 then return ("%d B"):format(bytes) end
+  if bytes < 1024 then return ("%.0f B"):format(bytes) end
   for _, unit in ipairs { "KiB", "MiB", "GiB", "TiB" } do
     bytes = bytes / 1024
     if bytes < 1024 or unit == "TiB" then
@@ -67,7 +67,9 @@ end
 ---@return string
 function terminal.span (seconds)
   seconds = math.floor(seconds + 0.5)
-  if seconds >= 172800 then return ("%d days"):format(seconds / 86400) end
+  if seconds >= 172800 then
+    return ("%.0f days"):format(math.floor(seconds / 86400))
+  end
   local hours, rest = math.floor(seconds / 3600), seconds % 3600
   local minutes = math.floor(rest / 60)
   if hours > 0 then

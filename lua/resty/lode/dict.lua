@@ -14,7 +14,7 @@ local dict_of = entry.dict_of
 ---@field home resty.lode.home
 ---@field name string
 ---@field lists lode.dict? the elements of its lists, once there is one
----@field max_bytes integer?
+---@field options lode.dict_options
 local methods = {}
 
 -- {==================================================================
@@ -338,7 +338,8 @@ end
 
 -- Bytes that the dict may have, and has.
 local function sizes (self, d)
-  if self.max_bytes then return self.max_bytes, dict.stats(d).size end
+  local most = self.options.max_bytes
+  if most then return most, dict.stats(d).size end
   local stats = self.home.store:stats()
   return stats.max_size or stats.map_size, stats.used_size
 end
