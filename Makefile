@@ -118,6 +118,7 @@ core := $(patsubst csrc/%.c,%.o,$(wildcard csrc/core/*.c))
 hosted := $(patsubst csrc/%.c,%.o,$(wildcard csrc/lua/*.c)) lfiles.o
 binding := $(filter-out lua/lhost.o lfiles.o,$(hosted))
 lua_files := $(wildcard lua/*/*/*.lua lua/*/*.lua)
+embedded := $(filter-out lua/lode/cli%,$(lua_files)) # no host needs those
 c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/test_*.c))
 lua_c_tests := $(patsubst spec/c/%.c,%,$(wildcard spec/c/lua_*.c))
 hard_tests := $(basename $(notdir \
@@ -141,9 +142,9 @@ $(OUT)/%.o: csrc/%.c $(OUT)/flags
 $(OUT)/lfiles.o: $(OUT)/lfiles.c $(OUT)/flags
 	$(COMPILE) $(dependencies) -c -o $@ $<
 
-$(OUT)/lfiles.c: .ci/embed.lua $(lua_files)
+$(OUT)/lfiles.c: .ci/embed.lua $(embedded)
 	@mkdir -p $(@D)
-	$(LUA) .ci/embed.lua $(lua_files) >$@.now && mv $@.now $@
+	$(LUA) .ci/embed.lua $(embedded) >$@.now && mv $@.now $@
 
 .PHONY: c-tests
 c-tests: $(addprefix $(OUT)/,$(c_tests) $(lua_c_tests) $(hard_tests))
@@ -246,10 +247,10 @@ $(LIB)/lode.pc: always
 .PHONY: amalgamation
 amalgamation: build/amalgamation/lode.c ## one lode.c and lode.h of all of it
 
-build/amalgamation/lode.c: .ci/amalgamate.lua .ci/embed.lua $(lua_files) \
+build/amalgamation/lode.c: .ci/amalgamate.lua .ci/embed.lua $(embedded) \
                            $(wildcard csrc/*.h csrc/*/*.[ch])
 	@mkdir -p $(@D)
-	$(LUA) .ci/amalgamate.lua $(@D) $(lua_files)
+	$(LUA) .ci/amalgamate.lua $(@D) $(embedded)
 
 # Programs of one C file and lode's one, compiled as others compile it.
 AS_HOST = $(CC) -std=c11 -Wall -Wextra -pthread $(CFLAGS) $($(MODE)_flags) \
@@ -396,15 +397,20 @@ INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 
 INST_CLIBDIR ?= $(PREFIX)/lib
 INST_INCDIR ?= $(PREFIX)/include
+INST_BINDIR ?= $(PREFIX)/bin
+INST_MANDIR ?= $(PREFIX)/share/man/man1
 
 modules := $(patsubst lua/%,%,$(lua_files))
 lua_home = $(DESTDIR)$(INST_LUADIR)
 c_home = $(DESTDIR)$(INST_LIBDIR)/lode
 lib_home = $(DESTDIR)$(INST_CLIBDIR)
+bin_home = $(DESTDIR)$(INST_BINDIR)
+man_home = $(DESTDIR)$(INST_MANDIR)
 headers := lode.h lode_time.h lode_check.h
 
 .PHONY: install
-install: install-lua install-lib ## under PREFIX (/usr/local), staged in DESTDIR
+install: install-lua install-lib install-command
+install: ## under PREFIX (/usr/local), staged in DESTDIR
 
 .PHONY: install-lib
 install-lib: lib ## of these, what C programs take
@@ -424,8 +430,18 @@ install-lua: build ## of these, what Lua programs take
 	  install -d "$(lua_home)/$${m%/*}" && \
 	  install -m 644 "lua/$$m" "$(lua_home)/$$m" || exit; done
 
+# The command runs on the Lua that it is installed for.
+.PHONY: install-command
+install-command: ## of these, the command lode and its manual
+	install -d '$(bin_home)' '$(man_home)'
+	sed '1s|.*|#!$(if $(findstring /,$(LUA)),,/usr/bin/env )$(LUA)|' \
+	  bin/lode >'$(bin_home)/lode'
+	chmod 755 '$(bin_home)/lode'
+	install -m 644 man/lode.1 '$(man_home)'
+
 .PHONY: uninstall
 uninstall: ## takes back what `make install` brought
+	rm -f '$(bin_home)/lode' '$(man_home)/lode.1'
 	rm -f '$(c_home)/core.so' $(patsubst %,'$(lib_home)/%',liblode.a \
 	  $(library) $(soname) $(linked) pkgconfig/lode.pc) \
 	  $(patsubst %,'$(DESTDIR)$(INST_INCDIR)/%',$(headers))

@@ -21,6 +21,8 @@ external_dependencies = { LMDB = { header = "lmdb.h", library = "lmdb" } }
 build = {
   type = "make",
   install_target = "install-lua",
+  install = { bin = { "bin/lode" } },
+  copy_directories = { "man" },
   variables = {
     PREFIX = "$(PREFIX)",
     CC = "$(CC)",

@@ -175,6 +175,36 @@ describe("a dump that is loaded", function ()
     assert.are.equal(1, run("dump", path, "nix").status)
   end)
 
+  it("tells where a hash function is wanting", function ()
+    local store, path = helper.open()
+    local long = ("x"):rep(600)
+    local h = store:dict("h", { hash = string.reverse })
+    h.a, h[long] = 1, 2
+    store:close()
+    local r = run("dump", path)
+    assert.are.equal(0, r.status, r.err)
+    assert.is_truthy(r.out:find('{"k":"' .. long .. '","v":2}', 1, true))
+    assert.is_truthy(r.err:find("h: whether 1 entries", 1, true), r.err)
+    r = run_on(cli.file(r.out), "load", helper.path())
+    assert.are.equal(1, r.status)
+    assert.is_truthy(r.err:find("hash function of its own", 1, true), r.err)
+  end)
+
+  it("tells what waits for a policy that is unknown", function ()
+    local store, path = helper.open { maintenance = "off",
+      clock = function () return os.time() - 100 end }
+    local p = store:dict("p", { expire = policy.at(function (e)
+      return e.value
+    end, "secret") })
+    p.past, p.still = os.time() - 50, os.time() + 500
+    store:close()
+    local r = run("dump", path)
+    assert.are.equal(0, r.status, r.err)
+    assert.is_nil(r.out:find("past", 1, true))
+    assert.is_truthy(r.out:find("still", 1, true))
+    assert.is_truthy(r.err:find("p: 1 entries are not in the dump", 1, true))
+  end)
+
   it("leaves out what has ended, and says so", function ()
     local path = helper.path()
     local r = run_on(cli.file(lines(0, '{"k":1,"v":1,"t":1000.5}\n'
@@ -272,9 +302,9 @@ describe("lode load", function ()
         os.execute "sleep 0.01"
       end
       os.execute("kill -INT " .. pid)
+      out:close() -- where the system goes on with a read after a signal
       pipe:read "*a"
       pipe:close()
-      out:close()
       local text = cli.content(err)
       assert.is_truthy(text:find("1,000 entries loaded; the store is whole",
         1, true), text)

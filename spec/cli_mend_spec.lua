@@ -224,7 +224,8 @@ describe("lode sweep", function ()
     assert.are.equal('{"expired":1,"removed":31,"waiting":1}\n',
       output("sweep", path, "--json"))
     assert.are.equal("stays\n", output("ls", path, "d"))
-    assert.is_truthy(output("sweep", path):find "^0 removed, 1 wait")
+    assert.is_truthy(output("sweep", path):find
+      "^0 removed, 1 wait .*%(secret%)")
   end)
 
   it("removes so many at most", function ()

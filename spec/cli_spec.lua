@@ -24,7 +24,7 @@ end
 local function filled ()
   local store, path = helper.open()
   local d, s = store:dict "d", store:set "s"
-  d.a, d.b, d[1], d[{ "x", 2 }] = { n = 1, f = 2.0 }, "text", true, "tuple"
+  d.a, d.b, d[1], d[{ "x", 2 }] = { n = 1, f = 2.5 }, "text", true, "tuple"
   d.bytes = "\0\255"
   set.add_many(s, { "red", 5 })
   store:close()
@@ -184,7 +184,7 @@ describe("lode get, set and del", function ()
 
   it("get prints the value, or ends with 1", function ()
     local path = filled()
-    assert.are.equal('{"f":2.0,"n":1}\n', output("get", path, "d", "a"))
+    assert.are.equal('{"f":2.5,"n":1}\n', output("get", path, "d", "a"))
     assert.are.equal('"text"\n', output("get", path, "d", "b"))
     assert.are.equal("text", output("get", path, "d", "b", "--text"))
     assert.are.equal("\0\255", output("get", path, "d", "bytes", "--text"))

@@ -15,6 +15,7 @@ static atomic_bool sync_fails;
 static pthread_t main_thread;
 
 /* Stands before libc's for LMDB, too. */
+__attribute__((visibility("default")))
 int fdatasync (int fd) {
   bool other = !pthread_equal(pthread_self(), main_thread);
   atomic_fetch_add(&syncs, other);

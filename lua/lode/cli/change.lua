@@ -117,6 +117,43 @@ local function sweep_all (store, most)
   return removed
 end
 
+-- Every collection, open with the policy that it has.
+local function open_all (store)
+  local open = {}
+  for i, entry in ipairs(stores.list(store)) do
+    open[i] = stores.collection(store, entry.name)
+  end
+  return open
+end
+
+-- The names of those where entries wait.
+local function waiting_in (collections)
+  local names = {}
+  for _, c in ipairs(collections) do
+    if c.kind ~= "raw" and c.fn.stats(c.handle).waiting > 0 then
+      names[#names + 1] = terminal.harmless(c.name)
+    end
+  end
+  return table.concat(names, ", ")
+end
+
+local function sweep (store, call)
+  local most = cli.number(call, "entries", 1, true) or math.huge
+  local open = open_all(store)
+  local removed = sweep_all(store, most)
+  local stats = store:stats()
+  if call.options.json then
+    return cli.put(json.encode { removed = removed, expired = stats.expired,
+      waiting = stats.waiting }, "\n")
+  end
+  cli.put(terminal.grouped(removed), " removed")
+  if stats.waiting > 0 then
+    cli.put((", %s wait for a program with their policy or on_expire (%s)")
+      :format(terminal.grouped(stats.waiting), waiting_in(open)))
+  end
+  cli.put "\n"
+end
+
 change.sweep = {
   usage = "PATH",
   least = 1, most = 1,
@@ -129,25 +166,7 @@ knows, and of collections with a function on_expire, wait for that program.
     { "json", nil, "print JSON, for programs" },
   },
   run = function (call)
-    local most = cli.number(call, "entries", 1, true) or math.huge
-    stores.with(stores.writing(call.args[1]), function (store)
-      local kept = {} -- collections, open with their policies
-      for i, entry in ipairs(stores.list(store)) do
-        kept[i] = stores.collection(store, entry.name)
-      end
-      local removed = sweep_all(store, most)
-      local stats = store:stats()
-      if call.options.json then
-        return cli.put(json.encode { removed = removed,
-          expired = stats.expired, waiting = stats.waiting }, "\n")
-      end
-      cli.put(("%s removed"):format(terminal.grouped(removed)))
-      if stats.waiting > 0 then
-        cli.put((", %s wait for a program that knows their policy or "
-          .. "on_expire"):format(terminal.grouped(stats.waiting)))
-      end
-      cli.put "\n"
-    end)
+    stores.with(stores.writing(call.args[1]), sweep, call)
   end,
 }
 

@@ -6,29 +6,44 @@ local look = require "lode.cli.look"
 local stores = require "lode.cli.stores"
 local terminal = require "lode.cli.terminal"
 
--- When an entry ends; nil when it doesn't, or nobody can tell.
-local function expires_of (c, key)
+-- When an entry ends; nil when it doesn't, or nobody can tell: then that is
+-- counted in `state.unsure`.
+local function expires_of (c, key, state)
   if c.kind == "raw" then return nil end
-  local info = c:call("info", key)
-  return info and info.expires
+  local ok, info = pcall(c.call, c, "info", key)
+  if ok then return info and info.expires end
+  if not c.options.hash or cli.is_interrupt(info) then error(info, 0) end
+  state.unsure = state.unsure + 1
 end
 
--- One collection; `state` counts.
-local function dump_one (c, writer, state)
-  cli.put(writer.begin(c))
-  for key, value in c:each() do
-    local ok, text = pcall(writer.entry, key, value, expires_of(c, key))
-    if not ok then error(("%s: %s"):format(c.name, text), 0) end
-    cli.put(text)
-    state.count = state.count + 1
-    if state.count % 64 == 0 then state.bar:to(state.count) end
-  end
+-- Tells what of a collection the dump lacks.
+local function tell_missing (c, unsure)
   local waiting = c.kind ~= "raw" and c.fn.stats(c.handle).waiting or 0
   if waiting > 0 and c.policy == false then
     cli.tell("%s: %s entries are not in the dump: their time has come, and "
       .. "only a program with the policy %q can tell whether they stay",
       c.name, terminal.grouped(waiting), c.options.expire)
   end
+  if unsure > 0 then
+    cli.tell("%s: whether %s entries have an end is unknown: their keys are "
+      .. "long, and its hash function isn't here", c.name,
+      terminal.grouped(unsure))
+  end
+end
+
+-- One collection; `state` counts.
+local function dump_one (c, writer, state)
+  cli.put(writer.begin(c))
+  state.unsure = 0
+  for key, value in c:each() do
+    local ok, text = pcall(writer.entry, key, value,
+      expires_of(c, key, state))
+    if not ok then error(("%s: %s"):format(c.name, cli.reason(text)), 0) end
+    cli.put(text)
+    state.count = state.count + 1
+    if state.count % 64 == 0 then state.bar:to(state.count) end
+  end
+  tell_missing(c, state.unsure)
 end
 
 -- The names to dump: those given, else all.

@@ -7,6 +7,7 @@
 
 local cli = require "lode.cli"
 local forms = require "lode.cli.forms"
+local guard = require "lode.cli.guard"
 local stores = require "lode.cli.stores"
 local terminal = require "lode.cli.terminal"
 
@@ -189,7 +190,7 @@ local function load (call)
   stores.with(self.store, function (store)
     local bar = terminal.progress("load", self.source.total, terminal.bytes)
     local function run () self:run(bar) end
-    local ok, problem = pcall(function ()
+    local ok, problem = guard(function ()
       if atomic then store:transaction(run) else run() end
     end)
     bar:finish()

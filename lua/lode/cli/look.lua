@@ -47,6 +47,7 @@ end
 
 local store_lines = {
   { "collections" },
+  { "raw", "plain LMDB databases beside them" },
   { "entries" },
   { "expired", "expired, not removed yet" },
   { "waiting", "of these, waiting for a program with their policy" },
@@ -105,6 +106,8 @@ end
 
 local function stat_store (store, as_json)
   local stats = store:stats()
+  local raw = #stores.list(store) - stats.collections
+  stats.raw = raw > 0 and raw or nil
   if as_json then
     stats.path = store:path()
     return cli.put(json.encode(stats), "\n")

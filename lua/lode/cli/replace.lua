@@ -7,6 +7,7 @@
 -- change places as wholes, so that each keeps its own lock file. Then it
 -- looks once more, and takes the change back when somebody was quicker.
 
+local guard = require "lode.cli.guard"
 local lode = require "lode"
 local stores = require "lode.cli.stores"
 
@@ -83,50 +84,79 @@ local function make_copy (path, copy)
   end)
 end
 
--- Changes the two places. Nothing is between the two renames.
+local function exists (path)
+  return #lines_of("ls -d " .. quoted(path)) > 0
+end
+
+-- Changes the places of the store and its copy.
 local function change (path, copy, old)
   local first, why = os.rename(path, old)
   local second = first and os.rename(copy, path)
-  if first and not second then os.rename(old, path) end
   if not second then
     refuse("can't rename %s: %s", path, why or "the copy is gone")
   end
+end
+
+-- However far a change came, the store is where it was.
+local function change_back (path, copy, old)
+  if not exists(old) then return end
+  if exists(path) then os.rename(path, copy) end
+  os.rename(old, path)
+end
+
+-- Refuses what nothing can be put in the place of.
+local function check_place (path, ...)
+  if stores.options(path).single_file then
+    refuse("%s is a store in a single file: give a new place TO", path)
+  end
+  check_content(path)
+  for _, place in ipairs { ... } do
+    if exists(place) then
+      refuse("%s is there already: move it away first", place)
+    end
+  end
+end
+
+local function compact (path, copy, old)
+  local version = make_copy(path, copy)
+  if not lode.check(copy).ok then refuse "the copy isn't whole" end
+  keep_owner(path, copy)
+  keep_owner(path .. "/data.mdb", copy .. "/data.mdb")
+  local unchanged = stores.with(stores.reading(path), function (store)
+    return store:version() == version and store:stats().readers <= 1
+  end)
+  if not unchanged or is_mapped(path) then
+    refuse("%s is in use: try again when nobody has it open, or give a new "
+      .. "place TO", path)
+  end
+  change(path, copy, old)
+  if is_mapped(old) then
+    refuse("%s was opened meanwhile, so it is left as it was", path)
+  end
+end
+
+-- Does what is right to do twice, also when Ctrl-C, which comes once, comes
+-- just then: that is raised afterwards.
+local function surely (fn, ...)
+  local ok, problem = guard(fn, ...)
+  if ok then return end
+  fn(...)
+  error(problem, 0)
 end
 
 ---Replaces the store at a path by a compacted copy of it.
 ---@param path string
 function replace.compact (path)
   path = path:gsub("(.)/+$", "%1")
-  if stores.options(path).single_file then
-    refuse("%s is a store in a single file: give a new place TO", path)
-  end
-  check_content(path)
   local copy, old = path .. ".compacting", path .. ".before-compact"
-  for _, place in ipairs { copy, old } do
-    if #lines_of("ls -d " .. quoted(place)) > 0 then
-      refuse("%s is there already: move it away first", place)
-    end
-  end
-  local ok, problem = pcall(function ()
-    local version = make_copy(path, copy)
-    if not lode.check(copy).ok then refuse "the copy isn't whole" end
-    keep_owner(path, copy)
-    keep_owner(path .. "/data.mdb", copy .. "/data.mdb")
-    local unchanged = stores.with(stores.reading(path), function (store)
-      return store:version() == version and store:stats().readers <= 1
-    end)
-    if not unchanged or is_mapped(path) then
-      refuse("%s is in use: try again when nobody has it open, or give a "
-        .. "new place TO", path)
-    end
-    change(path, copy, old)
-    if is_mapped(old) then
-      change(path, old, copy)
-      refuse("%s was opened meanwhile, so it is left as it was", path)
-    end
+  check_place(path, copy, old)
+  local ok, problem = guard(compact, path, copy, old)
+  if ok then return surely(remove, old) end
+  surely(function ()
+    change_back(path, copy, old)
+    remove(copy)
   end)
-  remove(ok and old or copy)
-  if not ok then error(problem, 0) end
+  error(problem, 0)
 end
 
 return replace

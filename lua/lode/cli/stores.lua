@@ -7,6 +7,7 @@
 -- made is made again; any other is left out, so entries wait for a program
 -- that has it once their time has come.
 
+local guard = require "lode.cli.guard"
 local lode = require "lode"
 local policy = require "lode.policy"
 local serializer = require "lode.serializer"
@@ -59,7 +60,7 @@ end
 ---@param fn fun(store: lode.store, ...): any
 ---@return any result the first of fn
 function stores.with (store, fn, ...)
-  local ok, result = pcall(fn, store, ...)
+  local ok, result = guard(fn, store, ...)
   local closed, problem = pcall(store.close, store)
   if not ok then error(result, 0) end
   if not closed then error(problem, 0) end

@@ -2,6 +2,8 @@
 -- wide it is, progress bars, single keys. Plain Lua can't ask the system, so
 -- `test` and `stty` do, which every POSIX system has.
 
+local guard = require "lode.cli.guard"
+
 local terminal = {}
 
 -- Whether a command of the shell ends well: 5.1 gives its status.
@@ -198,7 +200,7 @@ function terminal.with_keys (fn)
       error("interrupted!", 0)
     end
   end
-  local ok, problem = pcall(fn, key)
+  local ok, problem = guard(fn, key)
   if before then succeeds("stty '" .. before .. "'") end
   if not ok then error(problem, 0) end
 end

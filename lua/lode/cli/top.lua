@@ -1,6 +1,7 @@
 --- The command top: what goes on in a store, again and again.
 
 local cli = require "lode.cli"
+local guard = require "lode.cli.guard"
 local stores = require "lode.cli.stores"
 local terminal = require "lode.cli.terminal"
 
@@ -101,7 +102,7 @@ local function watch (store, seconds)
     return pressed ~= "q" and pressed ~= "Q"
   end
   cli.put "\27[?1049h\27[?25l" -- a screen of its own, and no cursor
-  local ok, problem = pcall(terminal.with_keys, function (key)
+  local ok, problem = guard(terminal.with_keys, function (key)
     repeat until not step(key)
   end)
   cli.put "\27[?25h\27[?1049l"
