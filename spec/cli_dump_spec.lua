@@ -214,6 +214,18 @@ describe("a dump that is loaded", function ()
     assert.are.equal("2\n", output("ls", path, "d", "--json"))
   end)
 
+  it("may have more collections than a store has by default", function ()
+    local store, path = helper.open { collections = 1000 }
+    store:transaction(function ()
+      for i = 1, 300 do store:dict("d" .. i)[i] = i end
+    end)
+    store:close()
+    local copy = helper.path()
+    assert.are.equal(0, run_on(cli.file(output("dump", path)), "load",
+      copy).status)
+    assert.are.equal(300, compare(path, copy))
+  end)
+
   it("adds to what is there, and replaces equal keys", function ()
     local store, path = helper.open()
     local d = store:dict "d"

@@ -192,6 +192,23 @@ describe("lode compact", function ()
     assert.are.equal("", left)
   end)
 
+  it("that Ctrl-C ends leaves the store, and nothing beside it",
+    function ()
+      local path = loose()
+      local text = output("dump", path)
+      local interrupted = 0
+      for i = 1, 15 do
+        local said = helper.shell(("( %s ) >/dev/null & sleep %.3f; "
+          .. "kill -INT $! 2>/dev/null; wait $!; echo ended $?"):format(
+          cli.command("compact", path), 0.004 + 0.002 * i))
+        if said:find "ended 130" then interrupted = interrupted + 1 end
+        assert.are.equal(text, output("dump", path))
+        assert.are.equal("", (helper.shell(("ls -d %s.* 2>/dev/null")
+          :format(path))))
+      end
+      print(("\n%d of 15 compactions interrupted"):format(interrupted))
+    end)
+
   it("leaves a directory alone that holds more", function ()
     local path = loose()
     helper.shell("touch " .. path .. "/mine")

@@ -52,6 +52,22 @@ describe("store:options", function ()
     assert.are.same({ "raw", { raw = true } }, { store:options "plain" })
   end)
 
+  it("finds a name among those that are nearly the same", function ()
+    local store = open()
+    local names = { "a", "a\1", "a\1\1", "a\255", "b", "\1", "\255",
+      ("a"):rep(200), ("a"):rep(199), ("\255"):rep(200) }
+    for i, name in ipairs(names) do store:dict(name, { ttl = i }) end
+    store:dict("raw", { raw = true }).k = "v"
+    for i, name in ipairs(names) do
+      assert.are.equal(i, select(2, store:options(name)).ttl)
+    end
+    for _, name in ipairs { "a\2", "\254", "c", "a\0", "\0", "a\0b",
+      ("a"):rep(198), ("a"):rep(201), "ra", "raw\0" } do
+      assert.is_nil(store:options(name))
+    end
+    assert.are.equal("raw", (store:options "raw"))
+  end)
+
   it("works in a transaction, among many", function ()
     local store = open()
     for i = 1, 20 do store:dict("d" .. i, { ttl = i }) end

@@ -65,29 +65,36 @@ static void set_options (lua_State *L, const lode_coll_options *o) {
   set_text(L, "evict", evict_name(o->evict));
 }
 
-/* [-0, +1, v] Pushes the kind of the collection named at `name`, or nil. */
-static bool push_kind (lua_State *L, lode_store *store, lode_buffer *scratch,
-                       int name, lode_kind *kind) {
-  static const char *const names[] = { NULL, "dict", "set", "raw" };
-  lode_slice wanted = lstore_check_name(L, name), last = { NULL, 0 };
+/*
+** Writes the last name before `name`, of those no longer than names are, to
+** `out`; its size. So what comes after that is `name`, if there is one.
+*/
+static size_t name_before (lode_slice name, unsigned char *out) {
+  size_t size = name.size - 1;
+  memcpy(out, name.data, name.size);
+  if (out[size] == 0) return size;
+  out[size]--;
+  memset(out + name.size, 0xff, LODE_NAME_MAX - name.size);
+  return LODE_NAME_MAX;
+}
+
+/* [-0, +0, v] The kind of the collection named at `name`; 0: none is. */
+static int kind_of (lua_State *L, lstore *s, int name) {
+  unsigned char before[LODE_NAME_MAX];
+  lode_slice wanted = lstore_check_name(L, name), last;
+  lode_kind kind;
   lode_status status;
-  int top = lua_gettop(L);
-  for (;;) {
-    scratch->size = 0;
-    status = lode_coll_next(store, last, scratch, kind);
-    if (status == LODE_ABSENT) break;
-    if (status != LODE_OK) lhandle_fail(L, 1, 0, status, NULL);
-    if (scratch->size == wanted.size &&
-        memcmp(scratch->data, wanted.data, wanted.size) == 0) {
-      lua_pushstring(L, names[*kind]);
-      return true;
-    }
-    lua_settop(L, top); /* the string must outlive the scratch */
-    lua_pushlstring(L, (const char *)scratch->data, scratch->size);
-    last.data = (const unsigned char *)lua_tolstring(L, -1, &last.size);
-  }
-  lua_pushnil(L);
-  return false;
+  if (wanted.size == 0 || wanted.size > LODE_NAME_MAX) return 0;
+  last.data = before;
+  last.size = name_before(wanted, before);
+  s->value.size = 0; /* the scratch */
+  status = lode_coll_next(s->store, last, &s->value, &kind);
+  if (status == LODE_ABSENT) return 0;
+  if (status != LODE_OK) lhandle_fail(L, 1, 0, status, NULL);
+  if (s->value.size != wanted.size ||
+      memcmp(s->value.data, wanted.data, wanted.size) != 0)
+    return 0;
+  return (int)kind;
 }
 
 /*
@@ -119,18 +126,17 @@ static lcoll *push_handle (lua_State *L, int store, int name,
 
 int lkept_options (lua_State *L) {
   enum { STORE = 1, NAME, KIND, OPTIONS };
-  lode_kind kind = LODE_DICT;
+  static const char *const kinds[] = { NULL, "dict", "set", "raw" };
   lstore *s = lhandle_store(L, STORE);
-  bool found;
-  lua_settop(L, KIND);
-  found = push_kind(L, s->store, &s->value, NAME, &kind);
-  lua_replace(L, KIND);
-  lua_settop(L, KIND);
-  if (!found) return 1;
+  int kind;
+  lua_settop(L, NAME);
+  kind = kind_of(L, s, NAME);
+  lua_pushstring(L, kinds[kind]); /* nil for null */
+  if (kind == 0) return 1;
   lua_createtable(L, 0, 4);
   if (kind == LODE_RAW) set_true(L, "raw", true);
   else {
-    lcoll *c = push_handle(L, STORE, NAME, kind);
+    lcoll *c = push_handle(L, STORE, NAME, (lode_kind)kind);
     lua_pushvalue(L, OPTIONS);
     set_options(L, lode_coll_kept(c->coll));
     lode_coll_close(c->coll);

@@ -50,7 +50,7 @@ end
 ---@param options table? `create` is false unless given
 ---@return lode.store
 function stores.writing (path, options)
-  local all = { create = false, maintenance = "off" }
+  local all = { create = false, maintenance = "off", collections = 4096 }
   for name, value in pairs(options or {}) do all[name] = value end
   return lode.open(path, stores.options(path, all))
 end

@@ -121,7 +121,7 @@ end
 -- The line, with the bar as wide as there is room for.
 local function line_of (self)
   local elapsed, done = self:elapsed(), self.done
-  local rate = elapsed > 0.05 and done / elapsed or nil
+  local rate = elapsed > 0.005 and done / elapsed or nil
   local tail = {}
   if rate then tail[1] = self.unit(rate) .. "/s" end
   local total = self.total and math.max(self.total, done, 1)
