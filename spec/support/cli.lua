@@ -62,12 +62,18 @@ function cli.output (...)
   return r.out
 end
 
+-- Whether `script` is here, and the system makes terminals for it: in a
+-- container it may not.
+local function has_terminals ()
+  local text = helper.shell "script -qec 'echo made' /dev/null 2>&1"
+  return text:find("made", 1, true) and not text:find("failed", 1, true)
+end
+
 -- Runs it on a terminal, which `script` makes; nil where there is none. What
 -- the terminal got, as one text. `keys`: a shell command whose output is
 -- typed.
 function cli.on_terminal (keys, ...)
-  local _, there = helper.shell "command -v script >/dev/null"
-  if not there then return nil end
+  if not has_terminals() then return nil end
   local path = cli.file(cli.command(...) .. "\n")
   local text = helper.shell(("{ %s; } | timeout 20 script -qec 'sh %s' "
     .. "/dev/null"):format(keys, path))
