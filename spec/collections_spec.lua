@@ -28,6 +28,24 @@ local function assert_gone (d)
   fails("NOT_FOUND", dict.delete_range, d, {})
 end
 
+describe("a collection", function ()
+  helper.watch()
+
+  it("may have the names that lode itself uses", function ()
+    local store, path = open()
+    local d = store:dict "lode"
+    d.a = 1
+    store:dict("d#1").b = 2
+    store:dict("d").c = 3
+    store:close()
+    store = open(nil, path)
+    assert.are.same({ a = 1 }, lode.dict.totable(store:dict "lode"))
+    assert.are.same({ b = 2 }, lode.dict.totable(store:dict "d#1"))
+    assert.are.equal(3, #names(store))
+    assert.is_true(store:check().ok)
+  end)
+end)
+
 describe("store:drop", function ()
   helper.watch()
 

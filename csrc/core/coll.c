@@ -157,7 +157,11 @@ static lode_status look_up (lode_store *s, lode_slice name, lode_kind kind,
 static lode_status no_raw (lode_store *s, lode_slice name) {
   kv_shape shape;
   kv_db db;
-  lode_status st = kv_db_open(&s->write, name, false, &db, &shape);
+  lode_status st;
+  if (catalog_owns(&s->write, name)) /* no collection is named as its own
+                                        databases are */
+    return LODE_OK;
+  st = kv_db_open(&s->write, name, false, &db, &shape);
   if (st == LODE_OK) {
     kv_db_close(s->env, db);
     st = fail(&s->error, LODE_INCOMPATIBLE, "%.*s is another program's "
