@@ -286,7 +286,7 @@ local long = {
   r = "\r", t = "\t",
 }
 
--- The character of \u0000 and its kind at `at` (of the "u"), and the place after it.
+-- The character of \u and four digits at `at` (of the "u"), and where it ends.
 local function read_unicode (text, at)
   local code = tonumber(text:match("^%x%x%x%x", at + 1) or "", 16)
   if not code then wrong(at, "four hexadecimal digits expected") end
