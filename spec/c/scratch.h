@@ -33,19 +33,24 @@ static inline void scratch_end (void) {
   if (system(command) != 0) exit(2);
 }
 
-static inline lode_store *scratch_open (const char *name,
-                                        const lode_options *options) {
+static inline lode_store *scratch_open_at (const char *path,
+                                           const lode_options *options) {
   lode_options defaults;
   lode_store *s = NULL;
   lode_error e;
   lode_options_init(&defaults);
   if (options == NULL)
     options = &defaults;
-  if (lode_open(scratch_path(name), options, &s, &e) != LODE_OK) {
+  if (lode_open(path, options, &s, &e) != LODE_OK) {
     printf("%s\n", e.text);
     exit(2);
   }
   return s;
+}
+
+static inline lode_store *scratch_open (const char *name,
+                                        const lode_options *options) {
+  return scratch_open_at(scratch_path(name), options);
 }
 
 static inline void scratch_close (lode_store *s) {

@@ -24,15 +24,11 @@ static char path[128];
 
 static host host_open (unsigned timeout) {
   lode_options o;
-  lode_error e;
   host h = { NULL, NULL };
   lode_options_init(&o);
   o.durability = LODE_OS;
   o.lock_timeout = timeout;
-  if (!expect(lode_open(path, &o, &h.s, &e) == LODE_OK)) {
-    printf("%s\n", e.text);
-    exit(2);
-  }
+  h.s = scratch_open_at(path, &o);
   h.c = scratch_coll(h.s, "d", LODE_DICT);
   return h;
 }
