@@ -340,11 +340,13 @@ HERE = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
        LUA_CPATH='$(CURDIR)/$(OUT)/?.so;;'
 
 .PHONY: examples
-examples: $(patsubst examples/%.lua,example-%,$(wildcard examples/*.lua))
-examples: ## runs every example
+examples: ## sets up, builds, and runs every example
+	@.ci/setup test
+	@$(SUBMAKE) -s each-example
 
-examples: $(if $(wildcard $(LUA_INCDIR)/lua.h \
-            $(addsuffix /lua.h,$(patsubst -I%,%,$(LUA_CFLAGS)))),example-host)
+.PHONY: each-example
+each-example: $(patsubst examples/%.lua,example-%,$(wildcard examples/*.lua))
+each-example: example-host
 
 # In a directory of its own, which goes afterwards with what it has written.
 define in_scratch
@@ -451,6 +453,11 @@ uninstall: ## takes back what `make install` brought
 	  rmdir "$(lua_home)/$${m%/*}" 2>/dev/null; done; true
 
 # }==================================================================
+
+.PHONY: release
+release: ## the files of a release, tried in a fresh root: needs root
+	@.ci/setup release
+	@MAKE='$(MAKE)' .ci/release
 
 .PHONY: clean
 clean: ## removes build/
