@@ -300,6 +300,13 @@ test-resty: ## resty.lode in a real nginx, under load, and beneath libraries
 	@$(SUBMAKE) -s LUA=luajit LUA_VERSION=5.1 build
 	@MAKE='$(MAKE)' .ci/test luajit spec/resty/*_spec.lua
 
+# Pictures of the pages go to build/pages, to be looked at.
+.PHONY: test-pages
+test-pages: ## what lode shows in a browser, in headless Chromium
+	@.ci/setup pages
+	@mkdir -p build/pages
+	@MAKE='$(MAKE)' .ci/test luajit spec/pages/*_spec.lua
+
 .PHONY: sanitize
 sanitize: ## all specs on Lua 5.4 under ASan, LeakSanitizer and UBSan
 	@.ci/setup test
