@@ -396,6 +396,31 @@ static void batch (work *w) {
   end(w, true, 0);
 }
 
+/* Computes a value as one of all who might; who dies holds up nobody. */
+static void fetch (work *w) {
+  uint32_t cell = cell_of(PLAIN, below(w, KEYS));
+  lode_fetch_life life = { .ttl = LODE_TTL_OWN };
+  lode_value v;
+  lode_key key;
+  key_of(w, cell, &key);
+  must(w, lode_fetch_claim(w->colls[PLAIN], &key, LODE_FETCH_WAIT),
+       "lode_fetch_claim");
+  v = new_value(w, cell, LODE_NEVER);
+  before(w);
+  must(w, lode_fetch_put(w->colls[PLAIN], &key, v, &life),
+       "lode_fetch_put");
+  after(w);
+  lode_fetch_drop(w->colls[PLAIN], &key);
+}
+
+/* Writes the members of everybody anew, as they are. */
+static void save_members (work *w) {
+  lode_coll *members = w->colls[MEMBER];
+  lode_term terms[] = { { LODE_LEAF, members }, { LODE_LEAF, members },
+                        { LODE_UNION, NULL } };
+  must(w, lode_merge_save(terms, 3, members, true), "lode_merge_save");
+}
+
 /* Both or none. */
 static void put_twins (work *w) {
   unsigned key = below(w, KEYS);
@@ -491,10 +516,14 @@ static void step (work *w) {
     batch(w);
   else if (what < 86)
     put_twins(w);
-  else if (what < 91)
+  else if (what < 90)
     read_twins(w);
-  else if (what < 95)
+  else if (what < 93)
     maintain(w);
+  else if (what < 95)
+    fetch(w);
+  else if (what < 96)
+    save_members(w);
   else if (what < 97)
     flush(w);
   else if (what == 97 && below(w, 4) == 0)
