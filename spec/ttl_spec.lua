@@ -303,6 +303,7 @@ describe("ttl, expire, touch and info", function ()
     d.abc = "12345"
     local info = dict.info(d, "abc")
     assert.are.equal(9, info.size) -- the byte of the key's type too
+    assert.are.equal(5, info.value_size)
     assert.is_nil(info.ctime)
     assert.is_nil(info.mtime)
     assert.is_nil(info.atime)
@@ -310,6 +311,10 @@ describe("ttl, expire, touch and info", function ()
     local s = store:set "s"
     s.abc = true
     assert.are.equal(4, set.info(s, "abc").size)
+    assert.are.equal(0, set.info(s, "abc").value_size)
+    local long = ("k"):rep(5000)
+    d[long] = "12345"
+    assert.are.equal(5, dict.info(d, long).value_size)
   end)
 
   it("tell no times where only a cap knows of reads", function ()
@@ -319,7 +324,7 @@ describe("ttl, expire, touch and info", function ()
       d.a = 1
       for _ = 1, 2 do
         assert.are.equal(1, d.a)
-        assert.are.same({ size = 3 }, dict.info(d, "a"))
+        assert.are.same({ size = 3, value_size = 1 }, dict.info(d, "a"))
         store:maintain()
       end
     end
@@ -330,8 +335,8 @@ describe("ttl, expire, touch and info", function ()
     clock.now = 0
     local d = store:dict("d", { times = true })
     d.a = 1
-    assert.are.same({ ctime = 0, mtime = 0, atime = 0, hits = 0, size = 3 },
-      dict.info(d, "a"))
+    assert.are.same({ ctime = 0, mtime = 0, atime = 0, hits = 0, size = 3,
+      value_size = 1 }, dict.info(d, "a"))
   end)
 
   it("write nothing where the store is read only", function ()

@@ -7,6 +7,8 @@
 
 #define SHOWN 40  /* bytes of a key that a message shows */
 #define PARTS 8   /* elements of a tuple that a message shows */
+#define NAMED 200 /* bytes of a path or a name that are shown as they are */
+#define LETTERS 32 /* of a name that is compared with others */
 
 static const char metatable = 'e'; /* its address is the registry's key */
 
@@ -67,6 +69,21 @@ void lerror_push_key (lua_State *L, int i) {
   lua_concat(L, lua_gettop(L) - base);
 }
 
+/*
+** [-0, +1, m] A path or a collection's name: as it is, but in quotes where
+** that would read badly.
+*/
+static void push_name (lua_State *L, int i) {
+  size_t size = 0;
+  const char *s = lua_type(L, i) == LUA_TSTRING ? lua_tolstring(L, i, &size)
+                                                : "";
+  bool plain = size > 0 && size <= NAMED;
+  for (size_t at = 0; plain && at < size; at++)
+    plain = (unsigned char)s[at] >= ' ' && s[at] != 127;
+  if (plain) lua_pushvalue(L, i);
+  else push_scalar(L, i);
+}
+
 /* [-0, +1, m] Pushes ", store data" where the error has that field. */
 static void push_detail (lua_State *L, const char *field, const char *what) {
   lua_pushfstring(L, ", %s ", what);
@@ -76,7 +93,7 @@ static void push_detail (lua_State *L, const char *field, const char *what) {
     return;
   }
   if (strcmp(field, "key") == 0) lerror_push_key(L, -1);
-  else luaL_tolstring(L, -1, NULL);
+  else push_name(L, -1);
   lua_remove(L, -2);
   lua_concat(L, 2);
 }
@@ -108,6 +125,99 @@ static int error__tostring (lua_State *L) {
     lua_concat(L, 2);
   }
   return 1;
+}
+
+const char *lerror_got (lua_State *L, int i) {
+  int type = lua_type(L, i);
+  const char *name;
+  luaL_checkstack(L, 6, NULL);
+  if (type == LUA_TNONE) return "nothing";
+  if (type == LUA_TTHREAD) return "a coroutine";
+  if (type <= LUA_TSTRING && type != LUA_TLIGHTUSERDATA) {
+    push_scalar(L, i);
+    return lua_tostring(L, -1);
+  }
+  if (type != LUA_TUSERDATA || luaL_getmetafield(L, i, "__name") == LUA_TNIL ||
+      lua_type(L, -1) != LUA_TSTRING) /* nil is not pushed */
+    return lua_pushfstring(L, "a %s", luaL_typename(L, i));
+  name = lua_tostring(L, -1);
+  return lua_pushfstring(L, "a %s", strncmp(name, "lode.", 5) == 0 ?
+                                    name + 5 : name);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Names that nobody has
+** =================================================================== */
+
+/* Puts what counts of a name into `room`: readOnly and read_only are one. */
+static size_t letters_of (const char *name, char room[LETTERS]) {
+  size_t n = 0;
+  for (; *name != '\0' && n < LETTERS; name++) {
+    char c = *name;
+    if (c != '_') room[n++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+  }
+  return n;
+}
+
+/* How many letters must be changed, added or left out to make b of a. */
+static size_t edits (const char *a, size_t m, const char *b, size_t n) {
+  size_t row[LETTERS + 1];
+  for (size_t j = 0; j <= n; j++) row[j] = j;
+  for (size_t i = 1; i <= m; i++) {
+    size_t corner = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= n; j++) {
+      size_t least = corner + (a[i - 1] != b[j - 1]);
+      if (least > row[j] + 1) least = row[j] + 1;
+      if (least > row[j - 1] + 1) least = row[j - 1] + 1;
+      corner = row[j];
+      row[j] = least;
+    }
+  }
+  return row[n];
+}
+
+static const char *name_at (const void *names, size_t stride, size_t at) {
+  const char *name;
+  memcpy(&name, (const char *)names + at * stride, sizeof(name));
+  return name;
+}
+
+/* The name that may be meant; null: none is near. */
+static const char *nearest (const char *given, const void *names,
+                            size_t stride) {
+  char theirs[LETTERS], ours[LETTERS];
+  size_t m = letters_of(given, theirs), least = 4;
+  const char *name, *best = NULL;
+  for (size_t at = 0; (name = name_at(names, stride, at)) != NULL; at++) {
+    size_t n = letters_of(name, ours);
+    size_t far = edits(theirs, m, ours, n);
+    if (far < least && far * 2 <= n) {
+      least = far;
+      best = name;
+    }
+  }
+  return best;
+}
+
+const char *lerror_unknown (lua_State *L, int i, const void *names,
+                            size_t stride) {
+  const char *name = lua_type(L, i) == LUA_TSTRING ?
+                     nearest(lua_tostring(L, i), names, stride) : NULL;
+  luaL_checkstack(L, 8, NULL);
+  lerror_push_key(L, i);
+  if (name != NULL)
+    return lua_pushfstring(L, "%s: is '%s' meant?", lua_tostring(L, -1), name);
+  lua_pushfstring(L, "%s: there are %s", lua_tostring(L, -1),
+                  name_at(names, stride, 0));
+  for (size_t at = 1; (name = name_at(names, stride, at)) != NULL; at++) {
+    lua_pushfstring(L, "%s%s", name_at(names, stride, at + 1) != NULL ?
+                    ", " : " and ", name);
+    lua_concat(L, 2);
+  }
+  return lua_tostring(L, -1);
 }
 
 /* }================================================================== */
@@ -157,6 +267,18 @@ void lerror_new (lua_State *L, lode_status status) {
   lua_setmetatable(L, -2);
 }
 
+void lerror_locate (lua_State *L) {
+  int error = lua_gettop(L);
+  if (!lua_istable(L, error)) return;
+  luaL_checkstack(L, 4, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
+  if (lua_getmetatable(L, error) && lua_rawequal(L, -1, -2)) {
+    push_where(L, false);
+    lua_setfield(L, error, "where");
+  }
+  lua_settop(L, error);
+}
+
 int lode_raise (lua_State *L, lode_status status, const char *text) {
   lua_pushstring(L, text);
   lerror_new(L, status);
@@ -179,14 +301,24 @@ int lerror_raise (lua_State *L, lode_status status, const char *format,
 ** Arguments
 ** =================================================================== */
 
-int lerror_argument (lua_State *L, int arg, const char *format, ...) {
+/* [-0, +1, m] "bad argument #2 to 'get': ", not counting what has the colon */
+static void push_argument (lua_State *L, int arg) {
   lua_Debug ar;
-  va_list arguments;
-  luaL_checkstack(L, 6, NULL);
   ar.name = NULL;
   if (lua_getstack(L, 0, &ar)) lua_getinfo(L, "n", &ar);
-  if (ar.name == NULL) lua_pushfstring(L, "bad argument #%d: ", arg);
-  else lua_pushfstring(L, "bad argument #%d to '%s': ", arg, ar.name);
+  if (ar.name == NULL) {
+    lua_pushfstring(L, "bad argument #%d: ", arg);
+    return;
+  }
+  if (strcmp(ar.namewhat, "method") == 0) arg--;
+  if (arg > 0) lua_pushfstring(L, "bad argument #%d to '%s': ", arg, ar.name);
+  else lua_pushfstring(L, "'%s' called with a colon: ", ar.name);
+}
+
+int lerror_argument (lua_State *L, int arg, const char *format, ...) {
+  va_list arguments;
+  luaL_checkstack(L, 6, NULL);
+  push_argument(L, arg);
   va_start(arguments, format);
   lua_pushvfstring(L, format, arguments);
   va_end(arguments);

@@ -24,6 +24,12 @@ int lode_raise (lua_State *L, lode_status status, const char *text);
 int lerror_raise (lua_State *L, lode_status status, const char *format, ...);
 
 /*
+** [-0, +0, m] Enters into the error of lode's on the top, made where no Lua
+** code was running, where it comes out of a call. Others stay as they are.
+*/
+void lerror_locate (lua_State *L);
+
+/*
 ** [-0, +0, v] Raises BAD_ARGUMENT "bad argument #2 to 'get': ...", with
 ** the name that the running function was called by, where that is known.
 */
@@ -40,5 +46,19 @@ int lerror_lua_raise (lua_State *L);
 ** when long, {"2026", 11} for a tuple, what tostring says of the rest.
 */
 void lerror_push_key (lua_State *L, int i);
+
+/*
+** [-0, +(0..2), m] What is at `i`, for "got ...": a string in quotes and cut,
+** a number, nil, "a table", "a dict". Valid while it stays on the stack.
+*/
+const char *lerror_got (lua_State *L, int i);
+
+/*
+** [-0, +2, m] The name at `i`, which is none of `names`, and what to write:
+** "tll": is 'ttl' meant? or all that there are. `names` is an array of
+** structs of `stride` bytes, which begin with a name; the last one's is null.
+*/
+const char *lerror_unknown (lua_State *L, int i, const void *names,
+                            size_t stride);
 
 #endif

@@ -3,6 +3,7 @@
 */
 #include <limits.h>
 #include <math.h>
+#include <stdarg.h>
 
 #include "lhooks.h"
 #include "loptions.h"
@@ -14,6 +15,7 @@
 
 typedef struct reading {
   lua_State *L;
+  const char *call; /* that the options are for, as "store:dict" */
   const char *name; /* of the option that is being read */
   int value;        /* its stack slot */
   int self;         /* the handle's */
@@ -26,19 +28,29 @@ typedef struct option {
   size_t offset;    /* where in `out` it goes, for readers that ask */
 } option;
 
+/* [-0, +0, v] BAD_ARGUMENT for the option that is being read. */
+static void refuse (const reading *r, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  lua_pushvfstring(r->L, format, arguments);
+  va_end(arguments);
+  lerror_raise(r->L, LODE_BAD_ARGUMENT, "%s: option '%s': %s", r->call,
+               r->name, lua_tostring(r->L, -1));
+}
+
 /* [-0, +0, v] */
 static void wrong (reading *r, const char *expected) {
-  lerror_raise(r->L, LODE_BAD_ARGUMENT, "option '%s': %s expected, got %s",
-               r->name, expected, luaL_typename(r->L, r->value));
+  refuse(r, "%s expected, got %s", expected, lerror_got(r->L, r->value));
 }
 
 /* [-0, +0, v] Reads each field of the table at `i` by its option. */
-static void read_all (lua_State *L, int i, int self, const option *options,
-                      void *out) {
-  reading r = { L, NULL, 0, self, out };
+static void read_all (lua_State *L, int i, int self, const char *call,
+                      const option *options, void *out) {
+  reading r = { L, call, NULL, 0, self, out };
   if (lua_isnoneornil(L, i)) return;
   if (!lua_istable(L, i))
-    lerror_argument(L, i, "a table of options expected");
+    lerror_argument(L, i, "a table of options expected, got %s",
+                    lerror_got(L, i));
   luaL_checkstack(L, 16, NULL);
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_settop(L, r.value - 1)) {
     const option *o = options;
@@ -49,9 +61,8 @@ static void read_all (lua_State *L, int i, int self, const option *options,
     }
     else while (o->name != NULL) o++;
     if (o->name == NULL) {
-      lerror_push_key(L, r.value - 1);
-      lerror_raise(L, LODE_BAD_ARGUMENT, "unknown option %s",
-                   lua_tostring(L, -1));
+      lerror_raise(L, LODE_BAD_ARGUMENT, "%s: unknown option %s", call,
+                   lerror_unknown(L, r.value - 1, options, sizeof(option)));
     }
     r.out = (char *)out + o->offset;
     o->read(&r);
@@ -68,10 +79,9 @@ static uint64_t whole_number (reading *r, double most) {
   lua_Number n = lua_tonumber(r->L, r->value);
   if (lua_type(r->L, r->value) != LUA_TNUMBER) wrong(r, "a number");
   if (!(n >= 1 && n <= most) || n != floor(n)) {
-    lerror_raise(r->L, LODE_BAD_ARGUMENT,
-                 "option '%s': a whole number from 1 to %d%s expected",
-                 r->name, most < 1e9 ? (int)most : 2,
-                 most < 1e9 ? "" : "^62");
+    refuse(r, "a whole number from 1 to %d%s expected, got %s",
+           most < 1e9 ? (int)most : 2, most < 1e9 ? "" : "^62",
+           lerror_got(r->L, r->value));
   }
   return (uint64_t)n;
 }
@@ -121,11 +131,11 @@ static void read_timeout (reading *r) {
 }
 
 static void read_mode (reading *r) {
-  size_t size;
+  size_t size = 0;
   unsigned mode = 0;
-  const char *s = lua_tolstring(r->L, r->value, &size);
-  bool good = lua_type(r->L, r->value) == LUA_TSTRING && size >= 3 &&
-              size <= 4 && (size == 3 || s[0] == '0');
+  const char *s = lua_type(r->L, r->value) == LUA_TSTRING ?
+                  lua_tolstring(r->L, r->value, &size) : "";
+  bool good = size >= 3 && size <= 4 && (size == 3 || s[0] == '0');
   for (size_t i = 0; good && i < size; i++) {
     good = s[i] >= '0' && s[i] <= '7';
     mode = mode * 8 + (unsigned)(s[i] - '0');
@@ -230,9 +240,9 @@ void loptions_open (lua_State *L, int i, int self, lode_options *o) {
   lode_options_init(o);
   lua_pushinteger(L, loptions_level("warn"));
   lhandle_set_slot(L, self, STORE_LEVEL);
-  read_all(L, i, self, options, o);
+  read_all(L, i, self, "lode.open", options, o);
   if (o->clock != NULL && o->maintenance == LODE_BACKGROUND) {
-    lerror_raise(L, LODE_BAD_ARGUMENT, "option 'clock': not with "
+    lerror_raise(L, LODE_BAD_ARGUMENT, "lode.open: option 'clock': not with "
                  "maintenance = \"background\", whose thread can't call "
                  "Lua; leave the sweeps to the writes (\"inline\") or to "
                  "store:maintain() (\"off\")");
@@ -306,15 +316,14 @@ static void read_serializer_to (reading *r, int slot) {
   if (lua_type(L, r->value) == LUA_TSTRING) {
     if (!find_serializer(L, lua_tostring(L, r->value))) {
       luaL_tolstring(L, -1, NULL);
-      lerror_raise(L, LODE_BAD_ARGUMENT, "option '%s': %s", r->name,
-                   lua_tostring(L, -1));
+      refuse(r, "%s", lua_tostring(L, -1));
     }
   }
   else if (lua_istable(L, r->value)) lua_pushvalue(L, r->value);
   else wrong(r, "a serializer or the name of one");
   if (!keep_serializer(L, r->self, slot)) {
-    lerror_raise(L, LODE_BAD_ARGUMENT, "option '%s': a table with a name "
-                 "and the functions encode and decode expected", r->name);
+    refuse(r, "a table with a name and the functions encode and decode "
+           "expected");
   }
   *(lode_slice *)r->out = kept_name(L, r->self, slot);
 }
@@ -356,10 +365,9 @@ static void read_cache (reading *r) {
 /* Seconds above 0, as milliseconds. */
 static void read_ttl (reading *r) {
   lua_Number n = lua_tonumber(r->L, r->value);
-  if (lua_type(r->L, r->value) != LUA_TNUMBER) wrong(r, "a number");
-  if (!(n > 0) || isinf(n)) {
-    lerror_raise(r->L, LODE_BAD_ARGUMENT, "option '%s': a number of seconds "
-                 "above 0 expected; without it entries stay", r->name);
+  if (lua_type(r->L, r->value) != LUA_TNUMBER || !(n > 0) || isinf(n)) {
+    refuse(r, "a number of seconds above 0 expected, got %s; leave it out and "
+           "entries stay", lerror_got(r->L, r->value));
   }
   *(uint64_t *)r->out = ltime_ttl(r->L, r->value, 0);
 }
@@ -387,12 +395,11 @@ static void read_expire (reading *r) {
     if (lua_getfield(L, r->value, "name") != LUA_TSTRING ||
         lua_rawlen(L, -1) == 0 ||
         lua_getfield(L, r->value, "expire") != LUA_TFUNCTION) {
-      lerror_raise(L, LODE_BAD_ARGUMENT, "option '%s': a policy that is a "
-                   "table has a name, a string, and a function 'expire'",
-                   r->name);
+      refuse(r, "a policy that is a table has a name, a string, and a "
+             "function 'expire'");
     }
   }
-  else wrong(r, "a policy (a function or a table)");
+  else wrong(r, "a policy, such as lode.policy.idle(600) or a function,");
   keep_policy(r);
 }
 
@@ -429,20 +436,23 @@ static bool is_plain (const lode_coll_options *o) {
 }
 
 /* [-0, +0, v] BAD_ARGUMENT for options that contradict each other. */
-static void check_together (lua_State *L, const lcoll *c,
+static void check_together (lua_State *L, const char *call, const lcoll *c,
                             const lode_coll_options *o) {
   if (o->raw && (!is_plain(o) || c->cache != 0)) {
-    lerror_raise(L, LODE_BAD_ARGUMENT, "option 'raw': keys and values are "
-                 "bytes as they lie, so no other option goes with it");
+    lerror_raise(L, LODE_BAD_ARGUMENT, "%s: option 'raw': keys and values "
+                 "are bytes as they lie, so no other option goes with it",
+                 call);
   }
   if (o->ttl != 0 && o->policy.size != 0) {
-    lerror_raise(L, LODE_BAD_ARGUMENT, "options 'ttl' and 'expire': either "
-                 "says when entries die; policy.any(policy.ttl(seconds), "
-                 "another) makes one of two");
+    lerror_raise(L, LODE_BAD_ARGUMENT, "%s: options 'ttl' and 'expire': "
+                 "either says when entries die; "
+                 "policy.any(policy.ttl(seconds), another) makes one of two",
+                 call);
   }
   if (o->evict != LODE_EVICT_NONE && !is_capped(o)) {
-    lerror_raise(L, LODE_BAD_ARGUMENT, "option 'evict': nothing is evicted "
-                 "without a cap; give max_entries or max_bytes as well");
+    lerror_raise(L, LODE_BAD_ARGUMENT, "%s: option 'evict': nothing is "
+                 "evicted without a cap; give max_entries or max_bytes as "
+                 "well", call);
   }
 }
 
@@ -468,9 +478,10 @@ void loptions_coll (lua_State *L, int i, int self, lode_kind kind,
     { "rearm", read_flag, offsetof(lode_coll_options, rearm) },
     { NULL, NULL, 0 }
   };
+  const char *call = kind == LODE_SET ? "store:set" : "store:dict";
   memset(o, 0, sizeof(*o));
-  read_all(L, i, self, kind == LODE_SET ? options + 3 : options, o);
-  check_together(L, lua_touserdata(L, self), o);
+  read_all(L, i, self, call, kind == LODE_SET ? options + 3 : options, o);
+  check_together(L, call, lua_touserdata(L, self), o);
 }
 
 /* [-0, +0, v] Makes sure that a kept serializer is at hand. */

@@ -74,7 +74,7 @@ static int info (lua_State *L, lcoll *c) {
     lua_pushnil(L);
     return 1;
   }
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   if (e.timed) {
     ltime_set(L, "ctime", e.ctime);
     ltime_set(L, "mtime", e.mtime);
@@ -83,6 +83,7 @@ static int info (lua_State *L, lcoll *c) {
   }
   ltime_set(L, "expires", e.expires);
   lhandle_set_number(L, "size", e.size);
+  lhandle_set_number(L, "value_size", e.size - e.key.size);
   return 1;
 }
 

@@ -56,6 +56,7 @@
 ---@field hits integer? how often it was read
 ---@field expires number? when it dies; nil: never
 ---@field size integer bytes of key and value
+---@field value_size integer of these, the value's; 0 for a member of a set
 
 ---@class lode.dict_functions
 local dict = {}

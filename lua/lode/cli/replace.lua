@@ -9,22 +9,12 @@
 
 local guard = require "lode.cli.guard"
 local lode = require "lode"
+local shell = require "lode.cli.shell"
 local stores = require "lode.cli.stores"
 
 local replace = {}
 
-local function quoted (text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
--- The lines that a shell command prints.
-local function lines_of (command)
-  local pipe = assert(io.popen(command .. " 2>/dev/null"))
-  local lines = {}
-  for line in pipe:lines() do lines[#lines + 1] = line end
-  pipe:close()
-  return lines
-end
+local lines_of, quoted = shell.lines, shell.quoted
 
 local function refuse (format, ...)
   error(format:format(...), 0)

@@ -3,14 +3,11 @@
 -- `test` and `stty` do, which every POSIX system has.
 
 local guard = require "lode.cli.guard"
+local shell = require "lode.cli.shell"
 
 local terminal = {}
 
--- Whether a command of the shell ends well: 5.1 gives its status.
-local function succeeds (command)
-  local result = os.execute(command)
-  return result == true or result == 0
-end
+local succeeds = shell.succeeds
 
 ---Whether a descriptor (0, 1 or 2) is a terminal.
 ---@param descriptor integer
