@@ -2,6 +2,7 @@
 
 local exact = require "support.exact"
 local helper = require "support.helper"
+local form = require "lode.text"
 local json = require "lode.cli.json"
 
 local encode, decode = json.encode, json.decode
@@ -43,7 +44,7 @@ describe("JSON of values", function ()
       local value = random_value(math.random, 0)
       local text = encode(value)
       exact.check(value, decode(text), text)
-      assert.is_true(json.is_utf8(text))
+      assert.is_true(form.is_utf8(text))
       assert.is_nil(text:find "%c")
     end
   end)
@@ -99,10 +100,10 @@ describe("JSON of values", function ()
 
   it("knows UTF-8", function ()
     for _, text in ipairs { "", "a\0", "é", "\239\191\189", "😀",
-      "\244\143\191\191" } do assert.is_true(json.is_utf8(text)) end
+      "\244\143\191\191" } do assert.is_true(form.is_utf8(text)) end
     for _, text in ipairs { "\128", "\192\128", "\237\160\128", "\195",
       "\244\144\128\128", "a\255" } do
-      assert.is_false(json.is_utf8(text))
+      assert.is_false(form.is_utf8(text))
     end
   end)
 end)

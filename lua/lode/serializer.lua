@@ -14,6 +14,7 @@
 -- is changed on the way in silence.
 
 local core = require "lode.core"
+local form = require "lode.text"
 
 local serializer = {}
 
@@ -22,7 +23,6 @@ local serializer = {}
 ---@field encode fun(value: any): string
 ---@field decode fun(bytes: string): any
 
-local math_type = math.type -- nil where there are no integers
 
 -- Loads the library `name`, which the serializer `user` works on. `rock`
 -- and `package` are what LuaRocks and Debian call it.
@@ -77,26 +77,6 @@ serializer.msgpack = {
 
 local max_depth = 128 -- tables in tables, as for values with no serializer
 
--- The byte sequences of UTF-8 above ASCII, none of which begins inside
--- another.
-local sequences = {
-  "[\194-\223][\128-\191]",
-  "\224[\160-\191][\128-\191]",
-  "[\225-\236\238\239][\128-\191][\128-\191]",
-  "\237[\128-\159][\128-\191]",
-  "\240[\144-\191][\128-\191][\128-\191]",
-  "[\241-\243][\128-\191][\128-\191][\128-\191]",
-  "\244[\128-\143][\128-\191][\128-\191]",
-}
-
-local function is_utf8 (text)
-  if not text:find "[\128-\255]" then return true end
-  for _, sequence in ipairs(sequences) do
-    text = text:gsub(sequence, ".")
-  end
-  return not text:find "[\128-\255]"
-end
-
 -- Where the writer stands: "value.spells[3].cast".
 local function path_of (writer)
   local parts = { "value" }
@@ -123,36 +103,8 @@ local function put (writer, text)
   writer[writer.size] = text
 end
 
-local precisions = { "%.15g", "%.16g", "%.17g" }
-
--- A float in the fewest digits that give it back.
-local function float_text (number)
-  for _, precision in ipairs(precisions) do
-    local text = precision:format(number)
-    if tonumber(text) == number then
-      return (text:gsub(",", ".")) -- a locale may write a comma
-    end
-  end
-end
-
--- Where Lua has integers, a float is marked by a point or an exponent; where
--- it has none, a whole number is written so that another Lua reads an
--- integer.
-local function number_text (number)
-  if math_type and math_type(number) == "integer" then
-    return ("%d"):format(number)
-  elseif number == 0 and 1 / number < 0 then
-    return "-0.0"
-  elseif not math_type and number % 1 == 0 and math.abs(number) <= 2^53 then
-    return ("%.0f"):format(number)
-  end
-  local text = float_text(number)
-  if math_type and not text:find "[.e]" then text = text .. ".0" end
-  return text
-end
-
 local function put_string (writer, text)
-  if not is_utf8(text) then
+  if not form.is_utf8(text) then
     refuse(writer, "a string that isn't UTF-8 can't be kept in JSON")
   end
   put(writer, writer.quote(text))
@@ -231,7 +183,7 @@ put_value = function (writer, value)
   elseif value ~= value or value == math.huge or value == -math.huge then
     refuse(writer, ("the number %s can't be kept in JSON"):format(value))
   else
-    put(writer, number_text(value))
+    put(writer, form.of_number(value))
   end
 end
 

@@ -15,9 +15,10 @@
 -- An empty table is {}; [] is read as the same. A tuple, as a key, is a list.
 -- `null` is read as absent inside of an object, and refused elsewhere.
 
+local form = require "lode.text"
+
 local json = {}
 
-local math_type = math.type -- nil where there are no integers
 local max_depth = 200
 
 -- ==================================================================
@@ -65,37 +66,6 @@ end
 -- Writing
 -- ==================================================================
 
--- The byte sequences of UTF-8 above ASCII.
-local sequences = {
-  "[\194-\223][\128-\191]",
-  "\224[\160-\191][\128-\191]",
-  "[\225-\236\238\239][\128-\191][\128-\191]",
-  "\237[\128-\159][\128-\191]",
-  "\240[\144-\191][\128-\191][\128-\191]",
-  "[\241-\243][\128-\191][\128-\191][\128-\191]",
-  "\244[\128-\143][\128-\191][\128-\191]",
-}
-
-local function is_utf8_slowly (text)
-  for _, sequence in ipairs(sequences) do
-    text = text:gsub(sequence, ".")
-  end
-  return not text:find "[\128-\255]"
-end
-
--- Lua 5.4's own knows that surrogates are none.
-local utf8_len = utf8 and utf8.len
-if utf8_len and utf8_len "\237\160\128" then utf8_len = nil end
-
----Whether a string is UTF-8.
----@param text string
----@return boolean
-function json.is_utf8 (text)
-  if not text:find "[\128-\255]" then return true end
-  if utf8_len then return utf8_len(text) ~= nil end
-  return is_utf8_slowly(text)
-end
-
 local short = {
   ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f",
   ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t",
@@ -106,39 +76,20 @@ local function escape (c)
 end
 
 local function string_text (text)
-  if not json.is_utf8(text) then
+  if not form.is_utf8(text) then
     return '{"$b":"' .. to_base64(text) .. '"}'
   end
   if text:find '[%c"\\]' then text = text:gsub('[%c"\\]', escape) end
   return '"' .. text .. '"'
 end
 
--- A float in the fewest digits that give it back.
-local function float_text (number)
-  for _, precision in ipairs { "%.15g", "%.16g", "%.17g" } do
-    local text = precision:format(number)
-    if tonumber(text) == number then
-      return (text:gsub(",", ".")) -- a locale may write a comma
-    end
-  end
-end
-
--- Where Lua has no integers, a whole number is written as one.
 local function number_text (number)
-  if math_type and math_type(number) == "integer" then
-    return ("%d"):format(number)
-  elseif number ~= number then
+  if number ~= number then
     return '{"$f":"nan"}'
   elseif number == math.huge or number == -math.huge then
     return number > 0 and '{"$f":"inf"}' or '{"$f":"-inf"}'
-  elseif number == 0 and 1 / number < 0 then
-    return "-0.0"
-  elseif not math_type and number % 1 == 0 and math.abs(number) <= 2^53 then
-    return ("%.0f"):format(number)
   end
-  local text = float_text(number)
-  if math_type and not text:find "[.e]" then text = text .. ".0" end
-  return text
+  return form.of_number(number)
 end
 
 -- Of the keys of a table: whether they are 1 to n, and n; else the sorted
@@ -149,7 +100,7 @@ local function shape_of (value)
     count = count + 1
     if type(key) == "string" then
       names[#names + 1] = key
-      if key:sub(1, 1) == "$" or not json.is_utf8(key) then other = true end
+      if key:sub(1, 1) == "$" or not form.is_utf8(key) then other = true end
     elseif type(key) ~= "number" or key < 1 or key % 1 ~= 0 then
       other = true
     end

@@ -3,6 +3,7 @@
 
 local cli = require "lode.cli"
 local json = require "lode.cli.json"
+local form = require "lode.text"
 local stores = require "lode.cli.stores"
 local terminal = require "lode.cli.terminal"
 
@@ -146,7 +147,7 @@ its entries, its pages, and the options that it was made with.
 
 -- A key for people: a plain string as it is, all else as JSON.
 local function key_text (key)
-  if type(key) == "string" and key ~= "" and json.is_utf8(key)
+  if type(key) == "string" and key ~= "" and form.is_utf8(key)
       and not key:find '%c' and not key:find '^[%[{"%d-]'
       and key ~= "true" and key ~= "false" then
     return key
