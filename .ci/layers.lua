@@ -19,7 +19,8 @@ local layers = [[
   probe  pages  pages_walk  pages_sweep
   side
   writer  claims  fork
-  kv  kv_env  kv_write  kv_left  kv_place  kv_readers  kv_side  kv_space
+  kv  kv_copy  kv_env  kv_write  kv_left  kv_place  kv_readers  kv_side
+  kv_space
   catalog  catalog_read
   clock
   queue
@@ -27,7 +28,7 @@ local layers = [[
   handle
   item  kept  reopen
   order
-  life
+  life  life_ask
   evict
   sweep
   behind
@@ -36,16 +37,17 @@ local layers = [[
   scan
   walk
   merge  pending  verify  verify_catalog
-  maintain  checker  syncer
+  maintain  checker  syncer  backup
   mend  mend_catalog  salvage  salvage_read  salvage_write
   store
 ]]
 
 -- One room, drawn over several files that share its header.
 local rooms = {
-  kv_env = "kv", kv_write = "kv", kv_left = "kv", kv_place = "kv",
-  kv_readers = "kv", kv_side = "kv", kv_space = "kv",
+  kv_copy = "kv", kv_env = "kv", kv_write = "kv", kv_left = "kv",
+  kv_place = "kv", kv_readers = "kv", kv_side = "kv", kv_space = "kv",
   catalog_read = "catalog",
+  life_ask = "life",
   pages_walk = "pages", pages_sweep = "pages",
   verify_catalog = "verify", mend_catalog = "mend",
   salvage_read = "salvage", salvage_write = "salvage",

@@ -248,6 +248,7 @@ typedef struct lode_watch {
   struct lode_watch *next, **link; /* link null: it watches nothing */
 } lode_watch;
 
+/* From now on `w` hears of the end of this handle. */
 void lode_watch_begin (lode_store *store, lode_watch *w);
 /* Fine also when it is over. */
 void lode_watch_end (lode_watch *w);
@@ -269,12 +270,23 @@ lode_status lode_flush (lode_store *store);
 */
 lode_status lode_flush_later (lode_store *store);
 
+typedef struct lode_backup_options { /* a null one: all zero */
+  bool compact;          /* leave free pages out: smaller, and slower */
+  /* How many bytes are written, of about how many; false stops it. */
+  bool (*progress)(void *data, uint64_t done, uint64_t total);
+  void *data;
+} lode_backup_options;
+
 /*
 ** Writes a copy of the last committed state to the directory `path` (a
 ** file where the store is a single file), made when absent, while others
-** read and write; nothing may be there yet. `compact` leaves free pages out.
+** read and write; nothing may be there yet. It waits for no writer. REENTRY
+** inside a transaction; BUSY when others commit so fast that no state holds
+** still; DISK_FULL, IO, NO_MEMORY; CALLBACK when it was stopped. What it
+** could not finish is removed.
 */
-lode_status lode_backup (lode_store *store, const char *path, bool compact);
+lode_status lode_backup (lode_store *store, const char *path,
+                         const lode_backup_options *options);
 
 typedef struct lode_stats {
   uint64_t file_size;    /* bytes of the data file */
@@ -304,6 +316,7 @@ typedef struct lode_stats {
   lode_status failed;    /* of the last batch; OK: it is on disk */
 } lode_stats;
 
+/* Counts them now. READERS_FULL, BUSY, CORRUPT, IO, CALLBACK. */
 lode_status lode_store_stats (lode_store *store, lode_stats *stats);
 
 /* }================================================================== */
@@ -438,6 +451,7 @@ typedef struct lode_coll_stats {
   uint64_t branch_pages, leaf_pages, overflow_pages;
 } lode_coll_stats;
 
+/* Counts them now. NOT_FOUND when the collection was dropped. */
 lode_status lode_coll_statistics (lode_coll *coll, lode_coll_stats *stats);
 
 /* }================================================================== */

@@ -118,6 +118,10 @@ lode_status lode_fetch_look (lode_coll *coll, const lode_key *key,
 
 #define LODE_FETCH_WAIT UINT32_MAX /* of a timeout: the lock_timeout */
 
+/* As lode_get, but no access is noted. */
+lode_status lode_peek (lode_coll *coll, const lode_key *key,
+                       lode_value *value);
+
 /*
 ** As lode_get, but shows also an entry that has died, as long as no sweep
 ** has removed it; `stale` tells. No access is noted. ABSENT.
@@ -142,6 +146,7 @@ typedef struct lode_fetch_life {
   bool nothing;    /* there is no value: keep that (needs a ttl) */
 } lode_fetch_life;
 
+/* Stores what was computed; otherwise as lode_put. */
 lode_status lode_fetch_put (lode_coll *coll, const lode_key *key,
                             lode_value value, const lode_fetch_life *life);
 

@@ -134,4 +134,85 @@ describe("store:backup", function ()
     open({ readonly = true }, path):backup(copy)
     assert.are.equal(1, open({}, copy):dict("d").a)
   end)
+
+  for _, compact in ipairs { false, true } do
+    local how = compact and "compact" or "plain"
+
+    it("tells how far it is, " .. how, function ()
+      local store = open()
+      local d = store:dict "d"
+      store:transaction(function ()
+        for i = 1, 4000 do d[i] = ("x"):rep(1000) end
+      end)
+      local last, whole, calls = 0, 0, 0
+      local copy = helper.path "copy"
+      store:backup(copy, { compact = compact, progress = function (n, total)
+        assert.is_true(n > last and n <= total)
+        last, whole, calls = n, total, calls + 1
+        d.more = calls -- writes go on
+      end })
+      assert.is_true(calls > 4, calls)
+      local size = open({}, copy):stats().file_size
+      assert.are.equal(size, last)
+      assert.is_true(whole < size * 1.1, whole .. " of " .. size)
+      assert.are.equal(4000, #open({}, copy):dict "d")
+    end)
+
+    it("is stopped by an error, and leaves nothing, " .. how, function ()
+      local store = open()
+      local d = store:dict "d"
+      store:transaction(function ()
+        for i = 1, 4000 do d[i] = ("x"):rep(1000) end
+      end)
+      local copy, calls = helper.path "copy", 0
+      local ok, e = pcall(store.backup, store, copy, { compact = compact,
+        progress = function ()
+          calls = calls + 1
+          if calls == 2 then error { mine = true } end
+        end })
+      assert.is_false(ok)
+      assert.is_true(e.mine)
+      assert.are.equal(2, calls)
+      assert.are.equal("", (helper.shell("ls '" .. copy .. "'")))
+      store:backup(copy, { compact = compact })
+      assert.are.equal(4000, #open({}, copy):dict "d")
+      fails("BAD_ARGUMENT", store.backup, store, helper.path(),
+        { progress = true })
+    end)
+  end
+
+  it("is whole, and goes on being one, commit by commit", function ()
+    local store = open()
+    local d = store:dict "d"
+    for n = 1, 9 do
+      d[n] = ("x"):rep(n * 700)
+      if n % 4 == 0 then dict.delete(d, n - 1) end
+      local copy = helper.path "copy"
+      store:backup(copy)
+      local other = open({ check = true }, copy)
+      local e = other:dict "d"
+      assert.are.same(dict.totable(d), dict.totable(e))
+      for i = 1, 5 do
+        e[i] = "later"
+        assert.is_true(other:check().ok)
+      end
+      assert.is_true(other:version() > store:version())
+      other:close()
+    end
+  end)
+
+  it("copies what another program has made", function ()
+    local path = helper.path()
+    local text = helper.path "dump"
+    local file = assert(io.open(text, "w"))
+    file:write("VERSION=3\nformat=print\ndatabase=words\ntype=btree\n",
+      "HEADER=END\n one\n 1\n two\n 2\nDATA=END\n")
+    file:close()
+    helper.shell(("mkdir '%s' && mdb_load -f '%s' '%s'"):format(path, text,
+      path))
+    local copy = helper.path "copy"
+    open({}, path):backup(copy)
+    local words = open({}, copy):dict("words", { raw = true })
+    assert.are.same({ one = "1", two = "2" }, dict.totable(words))
+  end)
 end)

@@ -29,6 +29,24 @@ describe("reads that are noted", function ()
     store:close()
   end)
 
+  it("count once, whatever the size of what was read", function ()
+    local store = clock.open()
+    local d = store:dict("d", { times = true })
+    for _, size in ipairs { 0, 10, 1000, 3000, 10000, 100000 } do
+      local text = ("x"):rep(size)
+      for _, value in ipairs { text, { text } } do
+        d.x = nil
+        d.x = value
+        assert.are.same(value, d.x)
+        assert.equal(1, dict.info(d, "x").hits, size)
+        assert.are.same(value, dict.get(d, "x"))
+        assert.are.same({ x = value }, (dict.get_many(d, { "x" })))
+        assert.equal(3, dict.info(d, "x").hits, size)
+      end
+    end
+    store:close()
+  end)
+
   it("are those of members as well", function ()
     local store, time = clock.open()
     local s = store:set("s", { expire = policy.idle(10) })

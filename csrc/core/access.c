@@ -421,17 +421,25 @@ lode_status access_add (access_table *a, uint32_t number, lode_slice stored,
 }
 
 bool access_find (access_table *a, uint32_t number, lode_slice whole,
-                  access_note *note) {
+                  uint64_t seen, access_note *note) {
   place p = place_of(a, number, whole);
+  node all = { .note.hits = 0 };
   const node *n;
   lock(a);
   n = find(a, &p);
-  if (n != NULL) {
-    *note = n->note;
-    note->stored = note->whole = slice_of(NULL, 0);
-  }
+  if (n != NULL)
+    merge(&all, &n->note);
+  for (n = seen != UINT64_MAX ? a->aside.first : NULL; n != NULL;
+       n = n->in[ASIDE].after)
+    if (n->txn.commit > seen && n->hash == p.hash &&
+        n->note.number == number && slice_equal(n->note.whole, whole))
+      merge(&all, &n->note);
   unlock(a);
-  return n != NULL;
+  if (all.note.hits == 0)
+    return false;
+  *note = all.note;
+  note->number = number;
+  return true;
 }
 
 void access_put_aside (access_table *a, const access_txn *t, uint32_t number,

@@ -39,9 +39,14 @@ lode_status access_add (access_table *a, uint32_t number, lode_slice stored,
 /* The next stamp: past every one given, and at least now * 1000. */
 uint64_t access_stamp (access_table *a, uint64_t now);
 
-/* Copies the note of a key, but for its slices. False: there is none. */
+/*
+** Copies what is noted of a key, but for the slices. False: nothing. For
+** one who has read the state of commit `seen` that is also what a later
+** commit is to keep, which is put aside until then; UINT64_MAX: what is put
+** aside is the caller's own, and kept.
+*/
 bool access_find (access_table *a, uint32_t number, lode_slice whole,
-                  access_note *note);
+                  uint64_t seen, access_note *note);
 
 /*
 ** A transaction that may yet be rolled back: what it takes out is put aside
@@ -53,6 +58,7 @@ bool access_find (access_table *a, uint32_t number, lode_slice whole,
 typedef struct access_txn {
   const void *owner;
   unsigned depth;
+  uint64_t commit; /* the number of what it will be */
 } access_txn;
 
 /* Drops the note of a key, if there is one. */

@@ -429,8 +429,8 @@ lode_status catalog_add (kv_txn *t, catalog_entry *entry) {
   unsigned n;
   lode_status st = count(t, &n);
   if (st == LODE_OK && n >= kv_collections(t->env))
-    return fail(t->error, LODE_FULL, "the store has %u collections, as many "
-                "as `collections` allows; reopen it with more", n);
+    return fail(t->error, LODE_FULL, "the store has as many collections as "
+                "`collections` allows, %u; reopen it with more", n);
   if (st == LODE_OK)
     st = get_store(t, &store, &entry->number, &version);
   if (st != LODE_OK)

@@ -91,7 +91,8 @@ static lode_status check_name (lode_store *s, lode_slice name) {
       memchr(name.data, '\0', name.size) == NULL)
     return LODE_OK;
   return fail(&s->error, LODE_BAD_ARGUMENT, "a collection's name has 1 to "
-              "%d bytes, none of them 0", LODE_NAME_MAX);
+              "%d bytes, none of them 0; this one has %llu", LODE_NAME_MAX,
+              (unsigned long long)name.size);
 }
 
 /* Copies what an entry of the catalogue says to a handle. */
@@ -266,9 +267,9 @@ static lode_status open_or_make (lode_store *s, lode_slice name,
   if (!may_make)
     return st;
   if (s->readonly)
-    return fail(&s->error, LODE_NOT_FOUND, "there is no %s %.*s, and the "
-                "store is open for reading only", kept_kind(kind),
-                (int)name.size, (const char *)name.data);
+    return fail(&s->error, LODE_NOT_FOUND, "there is no %s %.*s, and none "
+                "is made, as the store is open for reading only",
+                kept_kind(kind), (int)name.size, (const char *)name.data);
   st = handle_write(s, &own);
   if (st != LODE_OK)
     return st;

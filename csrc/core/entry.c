@@ -23,11 +23,12 @@ lode_status lode_key_of (lode_coll *coll, lode_slice whole, lode_slice hash,
   if (st != LODE_OK)
     return st;
   if (whole.size == 0)
-    return fail(&s->error, LODE_BAD_KEY, "an empty key can't be stored");
+    return fail(&s->error, LODE_BAD_KEY, "an empty key can't be stored; a "
+                "key has 1 byte or more");
   if (whole.size > most)
-    return fail(&s->error, LODE_BAD_KEY, "the key has %llu bytes; at most "
-                "%llu are allowed", (unsigned long long)whole.size,
-                (unsigned long long)most);
+    return fail(&s->error, LODE_BAD_KEY, "the key has %llu bytes; a key has "
+                "at most %llu: keep what is longer in the value",
+                (unsigned long long)whole.size, (unsigned long long)most);
   key->whole = whole;
   if (lode_key_is_long(coll, whole.size))
     key_store(key, hash, s->secret);
@@ -51,7 +52,8 @@ static lode_status key_of_any_string (lode_coll *coll, lode_slice s,
     return lode_key_of(coll, slice_of_buffer(b), no_hash, key);
   if (st == LODE_NO_MEMORY)
     return handle_no_memory(store);
-  return fail(&store->error, st, "a key has at most %llu bytes",
+  return fail(&store->error, st, "a key has at most %llu bytes; keep "
+              "what is longer in the value",
               (unsigned long long)LODE_KEY_MAX);
 }
 
@@ -84,9 +86,8 @@ static lode_status note_access (lode_coll *c, const lode_key *key) {
   return st;
 }
 
-/* As lode_get, without noting an access. */
-static lode_status look_up (lode_coll *c, const lode_key *key,
-                            lode_value *value) {
+lode_status lode_peek (lode_coll *c, const lode_key *key,
+                       lode_value *value) {
   record r;
   bool alive, found;
   lode_store *s;
@@ -130,7 +131,7 @@ static lode_status look_up (lode_coll *c, const lode_key *key,
 }
 
 lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
-  lode_status st = look_up(c, key, value);
+  lode_status st = lode_peek(c, key, value);
   if (lode_unlikely(st == LODE_OK && c->track)) {
     st = note_access(c, key);
     if (st != LODE_OK)
@@ -170,7 +171,7 @@ void lode_done (lode_coll *c) {
 
 lode_status lode_has (lode_coll *c, const lode_key *key) {
   lode_value value;
-  lode_status st = look_up(c, key, &value);
+  lode_status st = lode_peek(c, key, &value);
   lode_done(c);
   return st;
 }
@@ -235,7 +236,8 @@ static lode_status check_size (lode_coll *c, const lode_key *key,
   size_t size = key->whole.size + value.data.size;
   if (c->kept.max_bytes != 0 && size > c->kept.max_bytes)
     return fail(&s->error, LODE_BAD_VALUE, "key and value have %llu bytes, "
-                "more than the whole collection may have (max_bytes %llu)",
+                "more than the whole collection may have (max_bytes %llu); "
+                "raise that, or leave it out",
                 (unsigned long long)size,
                 (unsigned long long)c->kept.max_bytes);
   if (value.data.size <= ((size_t)1 << 30))

@@ -113,7 +113,7 @@ static lode_status second_chance (lode_coll *c, const life_item *item,
   record_parts parts = item->parts;
   bool chance = sieves(c) && l->place.visited;
   lode_status st = LODE_OK;
-  if (access_find(a, c->number, item->whole, &note))
+  if (access_find(a, c->number, item->whole, UINT64_MAX, &note))
     noted = &note;
   if (sieves(c))
     chance |= noted != NULL;

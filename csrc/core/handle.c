@@ -32,7 +32,7 @@ void handle_unclaim_all (lode_store *s) {
 
 lode_status coll_gone (const lode_coll *c) {
   return fail(&c->store->error, LODE_NOT_FOUND, "this collection was "
-              "dropped; open it anew to make it again");
+              "dropped; open it again to make a new one");
 }
 
 lode_status coll_stands (lode_coll *c, kv_txn *t) {
@@ -205,8 +205,8 @@ lode_status handle_write (lode_store *s, bool *own) {
   lode_status st = LODE_OK;
   *own = false;
   if (s->readonly)
-    return fail(&s->error, LODE_READONLY, "%s is open for reading only",
-                s->files.base);
+    return fail(&s->error, LODE_READONLY, "%s is open for reading only; to "
+                "write, open it without readonly", s->files.base);
   if (s->asking > 0)
     return fail(&s->error, LODE_REENTRY, "%s: this function (a policy, evict "
                 "or the clock) was called to answer a question; it can read "
@@ -218,7 +218,8 @@ lode_status handle_write (lode_store *s, bool *own) {
   if (s->guards > 0)
     return fail(&s->error, LODE_REENTRY, "%s: this function was called "
                 "while its entry is being changed, and can't write to the "
-                "same store; use store:transaction", s->files.base);
+                "same store; return the new value, or use store:transaction",
+                s->files.base);
   if (s->write.depth > 0)
     return handle_view(s);
   handle_done(s);
@@ -245,11 +246,11 @@ lode_status handle_written (lode_store *s, bool own, lode_status st) {
 
 access_txn handle_notes (lode_store *s) {
   s->aside = true;
-  return (access_txn){ s, s->write.depth };
+  return (access_txn){ s, s->write.depth, kv_txn_number(&s->write) };
 }
 
 void handle_notes_settle (lode_store *s, unsigned depth, bool committed) {
-  const access_txn t = { s, depth };
+  const access_txn t = { .owner = s, .depth = depth };
   if (!s->aside)
     return;
   access_settle(s->shared->accesses, &t, committed);

@@ -19,7 +19,7 @@ static lode_status differs (lode_store *s, lode_slice name,
                             const char *option, lode_slice kept,
                             lode_slice given) {
   return fail(&s->error, LODE_INCOMPATIBLE, "%.*s was made with %s = "
-              "%.*s%s, not %.*s; open it with that one, or without",
+              "%.*s%s, not %.*s; open it with that, or without",
               (int)name.size, (const char *)name.data, option,
               (int)kept.size, (const char *)kept.data,
               kept.size == 0 ? "none" : "", (int)given.size,
@@ -97,9 +97,10 @@ lode_status kept_check (lode_store *s, const catalog_entry *e,
                         lode_kind kind, const lode_coll_options *o) {
   lode_status st;
   if (e->kind != kind)
-    return fail(&s->error, LODE_INCOMPATIBLE, "%.*s is a %s, not a %s",
-                (int)e->name.size, (const char *)e->name.data,
-                kept_kind(e->kind), kept_kind(kind));
+    return fail(&s->error, LODE_INCOMPATIBLE, "%.*s is a %s, not a %s: open "
+                "it as one, or take another name", (int)e->name.size,
+                (const char *)e->name.data, kept_kind(e->kind),
+                kept_kind(kind));
   st = same_type(s, e->name, "key", e->options.key, o->key);
   if (st == LODE_OK)
     st = same_type(s, e->name, "value", e->options.value, o->value);

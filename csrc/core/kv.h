@@ -116,9 +116,24 @@ uint64_t kv_now (void);
 void kv_readers_clear (kv_env *env, uint64_t now);
 
 lode_status kv_flush (kv_env *env, lode_error *error);
-/* Writes a copy to the new file `path`, of which `dir` is the directory. */
-lode_status kv_backup (kv_env *env, const char *path, const char *dir,
-                       bool compact, lode_error *error);
+/* Tells what the system's code (or LMDB's) `rc` means for `path`. */
+lode_status kv_failure (lode_error *e, int rc, const char *path);
+
+/* Whether this thread holds the writer lock, by any handle. */
+bool kv_is_writer (kv_env *env);
+
+/* Takes the next bytes of a file. What is not OK ends the call that gives
+   them, which gives it too. */
+typedef lode_status (*kv_put_bytes) (void *data, lode_slice bytes);
+
+/* Gives a copy of the last committed state without its free pages. */
+lode_status kv_compact (kv_env *env, kv_put_bytes put, void *data,
+                        lode_error *error);
+/*
+** Writes all of it to a file of our own: 0 or errno. EFBIG, and no signal,
+** past a limit on the size of files.
+*/
+int kv_write_file (int fd, lode_slice bytes);
 
 typedef struct kv_figures {
   uint64_t file_size, map_size, max_size, page_size, pages, free_pages;
@@ -314,9 +329,6 @@ struct kv_env {
   kv_open_db *dbs;          /* by handle */
   unsigned max_dbs, used_dbs;
 };
-
-/* Tells what LMDB's or the system's code `rc` means for `path`. */
-lode_status kv_failure (lode_error *e, int rc, const char *path);
 
 /* The same for a transaction of this environment. */
 static inline lode_status txn_failure (kv_txn *t, int rc) {

@@ -1,6 +1,6 @@
 /*
-** kv_env.c - environments: opened once per file and process, made whole,
-** copied; and what LMDB's codes mean. See kv.h.
+** kv_env.c - environments: opened once per file and process, made whole;
+** and what LMDB's codes mean. See kv.h.
 */
 #define KV_ROOM
 #include "kv.h"
@@ -101,6 +101,9 @@ lode_status kv_failure (lode_error *e, int rc, const char *path) {
                   "and write again", path);
     case ENOMEM:
       return fail(e, LODE_NO_MEMORY, "%s: no memory", path);
+    case ENOENT:
+      return fail(e, LODE_IO, "%s: %s; make the directories above it first",
+                  path, strerror(rc));
     case EACCES: case EPERM: case EROFS:
       return fail(e, LODE_IO, "%s: %s; check its permissions, or open it "
                   "with readonly = true", path, strerror(rc));
@@ -478,7 +481,8 @@ static lode_status make_if_absent (const files *f, const lode_options *o,
                 "new store, remove what is left of this one", f->data,
                 f->side);
   if (o->readonly || !o->create)
-    return fail(error, LODE_NOT_FOUND, "there is no store at %s", f->base);
+    return fail(error, LODE_NOT_FOUND, "there is no store at %s, and none is "
+                "made here; check the path", f->base);
   if (!files_make_dir(f, o->mode))
     return kv_failure(error, errno, f->dir);
   if (files_unsafe(f) && !o->allow_unsafe_fs)
@@ -566,56 +570,6 @@ lode_status kv_flush (kv_env *env, lode_error *error) {
   return rc == 0 ? LODE_OK : kv_failure(error, rc, env->name);
 }
 
-/* LMDB's copy; its transaction may have to begin as any reader's may. */
-static int copy_to (kv_env *env, int fd, bool compact, lode_error *error) {
-  int rc = 0;
-  for (int i = 0; i < OPEN_TRIES; i++) {
-    gate_enter(&env->gate);
-    rc = mdb_env_copyfd2(env->mdb, fd, compact ? MDB_CP_COMPACT : 0);
-    gate_leave(&env->gate);
-    if (rc == MDB_MAP_RESIZED) { /* another process has grown the map */
-      if (kv_map_change(env, 0, error) != LODE_OK)
-        break;
-    }
-    else if (rc != MDB_READERS_FULL || mdb_reader_check(env->mdb, NULL) != 0)
-      break;
-    if (lseek(fd, 0, SEEK_SET) != 0 || ftruncate(fd, 0) != 0)
-      return errno;
-  }
-  return rc;
-}
-
-/* Copies to `fd`, syncs it, and gives it its name. */
-static int backup_to (kv_env *env, int fd, const char *part,
-                      const char *path, const char *dir, bool compact,
-                      lode_error *error) {
-  int rc = copy_to(env, fd, compact, error);
-  if (rc != 0)
-    return rc;
-  if (fsync(fd) != 0 || link(part, path) != 0 || !files_sync_dir(dir))
-    return errno;
-  return 0;
-}
-
-lode_status kv_backup (kv_env *env, const char *path, const char *dir,
-                       bool compact, lode_error *error) {
-  char part[4096];
-  int fd, rc;
-  if (env->left)
-    return kv_left_behind(env, error);
-  if (writer_is_mine(&env->writer))
-    return fail(error, LODE_REENTRY, "%s: no backup inside of a "
-                "transaction; take it before or after", env->name);
-  if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
-    return fail(error, LODE_BAD_ARGUMENT, "the path is too long: %.80s...",
-                path);
-  fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return kv_failure(error, errno, path);
-  rc = backup_to(env, fd, part, path, dir, compact, error);
-  close(fd);
-  unlink(part);
-  return rc == 0 ? LODE_OK : kv_failure(error, rc, path);
-}
+bool kv_is_writer (kv_env *env) { return writer_is_mine(&env->writer); }
 
 /* }================================================================== */

@@ -16,10 +16,12 @@
 #define KV_ROOM
 #include "kv.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #define TIGHT ((uint64_t)256 << 10) /* bytes free on a disk that is full; */
 #define ROOMY ((uint64_t)512 << 10) /* of one that isn't any more */
@@ -48,20 +50,58 @@ void kv_space_ballast (kv_env *env, bool keep) {
     side_ballast(env->writer.fd, keep);
 }
 
-int kv_space_commit (MDB_txn *txn) {
-  sigset_t too_large, before, pending, now;
-  int rc, sig;
-  if (file_limit() == UINT64_MAX)
-    return mdb_txn_commit(txn);
+typedef struct held_signal { /* what `release` undoes */
+  bool any;
+  sigset_t before, pending;
+} held_signal;
+
+/* No signal comes of a file that gets too large until the release. */
+static void hold (held_signal *h) {
+  sigset_t too_large;
+  h->any = file_limit() != UINT64_MAX;
+  if (!h->any)
+    return;
   sigemptyset(&too_large);
   sigaddset(&too_large, SIGXFSZ);
-  sigpending(&pending);
-  pthread_sigmask(SIG_BLOCK, &too_large, &before);
-  rc = mdb_txn_commit(txn);
-  sigpending(&now); /* what comes of this is not to be seen */
-  if (sigismember(&now, SIGXFSZ) && !sigismember(&pending, SIGXFSZ))
+  sigpending(&h->pending);
+  pthread_sigmask(SIG_BLOCK, &too_large, &h->before);
+}
+
+/* What has come since the hold is not to be seen. */
+static void release (const held_signal *h) {
+  sigset_t too_large, now;
+  int sig;
+  if (!h->any)
+    return;
+  sigemptyset(&too_large);
+  sigaddset(&too_large, SIGXFSZ);
+  sigpending(&now);
+  if (sigismember(&now, SIGXFSZ) && !sigismember(&h->pending, SIGXFSZ))
     sigwait(&too_large, &sig);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_sigmask(SIG_SETMASK, &h->before, NULL);
+}
+
+int kv_space_commit (MDB_txn *txn) {
+  held_signal h;
+  int rc;
+  hold(&h);
+  rc = mdb_txn_commit(txn);
+  release(&h);
+  return rc;
+}
+
+int kv_write_file (int fd, lode_slice bytes) {
+  held_signal h;
+  int rc = 0;
+  hold(&h);
+  while (rc == 0 && bytes.size > 0) {
+    ssize_t n = write(fd, bytes.data, bytes.size);
+    if (n < 0 && errno != EINTR)
+      rc = errno;
+    if (n > 0)
+      bytes = slice_of(bytes.data + n, bytes.size - (size_t)n);
+  }
+  release(&h);
   return rc;
 }
 

@@ -406,7 +406,8 @@ lode_status kv_lock (kv_txn *t, unsigned timeout) {
   if (env->left)
     return kv_left_behind(env, t->error);
   if (env->readonly)
-    return fail(t->error, LODE_READONLY, "%s is open for reading only",
+    return fail(t->error, LODE_READONLY, "%s is open for reading only; to "
+                "write, open it without readonly",
                 env->name);
   st = writer_acquire(&env->writer, timeout, &pid, &ended);
   if (st == LODE_REENTRY && kv_adopt(env))

@@ -83,14 +83,21 @@ lode_status life_deadline (lode_coll *c, const life_item *item,
 lode_status life_renew (lode_coll *c, const life_item *item, uint64_t now,
                         record_parts *parts);
 
-/* What hooks are told of an entry, its noted accesses included. */
-void life_describe (lode_coll *c, lode_slice whole, lode_value value,
-                    const record_parts *parts, uint64_t now, lode_entry *e);
+/*
+** What hooks are told of an entry that `t` has read (null: the store's own
+** writer), its noted accesses included.
+*/
+void life_describe (lode_coll *c, const kv_txn *t, lode_slice whole,
+                    lode_value value, const record_parts *parts,
+                    uint64_t now, lode_entry *e);
 
 /* Asks the policy, reading meanwhile as `t` reads. CALLBACK. */
 lode_status life_ask (lode_coll *c, kv_txn *t, const lode_entry *e,
                       uint64_t *expires);
 
+/* Asks the hook for the rank of one that is described. CALLBACK. */
+lode_status life_ask_rank (lode_coll *c, const lode_entry *e,
+                           uint64_t *rank);
 /* Asks the hook for an entry's rank; it stays where there is none. */
 lode_status life_rank (lode_coll *c, const life_item *item, uint64_t *rank);
 

@@ -170,10 +170,7 @@ static bool roots_ok (const meta *m) {
          root_ok(&m->state.main, m->state.last_page);
 }
 
-static void meta_read (const pages *f, unsigned i, size_t page_size,
-                       meta *m) {
-  unsigned char p[META_SIZE] = { 0 };
-  read_at(f, p, sizeof p, i * (uint64_t)page_size);
+static void meta_parse (const unsigned char *p, unsigned i, meta *m) {
   m->magic = page_u32(p + 16) == MAGIC;
   m->later = page_u32(p + 24) == MAGIC && !m->magic;
   m->version = page_u32(p + 20);
@@ -181,8 +178,15 @@ static void meta_read (const pages *f, unsigned i, size_t page_size,
   m->state.free = pages_tree_read(p + 40);
   m->state.main = pages_tree_read(p + 88);
   m->state.last_page = page_u64(p + 136);
-  m->state.number = page_u64(p + 144);
+  m->state.number = page_u64(p + PAGES_META_TRANSACTION);
   m->wrong = meta_wrong(m, p, i);
+}
+
+static void meta_read (const pages *f, unsigned i, size_t page_size,
+                       meta *m) {
+  unsigned char p[META_SIZE] = { 0 };
+  read_at(f, p, sizeof p, i * (uint64_t)page_size);
+  meta_parse(p, i, m);
 }
 
 /*
@@ -216,6 +220,29 @@ uint64_t pages_newest (const pages *f) {
   if (m[0].wrong != NULL || m[1].wrong != NULL || !roots_ok(newest))
     return 0;
   return newest->state.number;
+}
+
+static bool same_tree (const pages_tree *a, const pages_tree *b) {
+  return a->root == b->root && a->entries == b->entries &&
+         a->flags == b->flags && a->depth == b->depth;
+}
+
+lode_status pages_meta (const pages *f, unsigned char *page,
+                        lode_error *error) {
+  const pages_state *s = &f->state;
+  unsigned i = (unsigned)(s->number & 1);
+  meta m;
+  if (read_at(f, page, f->page_size, i * (uint64_t)f->page_size) !=
+      f->page_size)
+    return fail(error, LODE_IO, "a meta page can't be read");
+  meta_parse(page, i, &m);
+  if (m.wrong != NULL || m.state.number != s->number ||
+      m.state.last_page != s->last_page ||
+      !same_tree(&m.state.main, &s->main) ||
+      !same_tree(&m.state.free, &s->free))
+    return fail(error, LODE_BUSY, "others write too fast to copy what was "
+                "read; try again");
+  return LODE_OK;
 }
 
 /* Tells what is wrong with the meta pages, and takes the newest sound. */
@@ -333,7 +360,8 @@ lode_status pages_open (pages *f, uint64_t number, lode_error *error) {
     return fail(error, LODE_INCOMPATIBLE, "the file was written by LMDB "
                 "1.0, whose pages this lode doesn't know");
   if (!m[0].magic && !m[1].magic)
-    return fail(error, LODE_NOT_A_STORE, "it is not an LMDB file");
+    return fail(error, LODE_NOT_A_STORE, "this is not an LMDB file; check "
+                "the path");
   if (number != 0)
     status = take_pinned(f, m, number, &best, error);
   else

@@ -120,6 +120,16 @@ lode_status pages_open (pages *f, uint64_t number, lode_error *error);
 */
 uint64_t pages_newest (const pages *f);
 
+#define PAGES_NUMBER 0             /* of the page, in its first bytes */
+#define PAGES_META_TRANSACTION 144 /* in a meta page */
+
+/*
+** Reads the whole meta page of the state into `page`, which has room for
+** the greatest. BUSY: a later state has taken its place.
+*/
+lode_status pages_meta (const pages *f, unsigned char *page,
+                        lode_error *error);
+
 typedef struct pages_entry { /* its slices are good during the visit */
   uint64_t page;
   lode_slice key, value;

@@ -220,6 +220,11 @@ static lode_status metas_check (int fd, const meta m[2], uint64_t size,
               (unsigned long long)((last->last_page + 1) * last->page_size));
 }
 
+static lode_status not_lmdb (const char *path, lode_error *error) {
+  return fail(error, LODE_NOT_A_STORE, "%s is not an LMDB file, and so no "
+              "store; check the path", path);
+}
+
 static lode_status probe_open_file (int fd, const char *path,
                                     lode_error *error) {
   unsigned char page[META_SIZE];
@@ -229,7 +234,8 @@ static lode_status probe_open_file (int fd, const char *path,
   if (fstat(fd, &st) != 0)
     return fail(error, LODE_IO, "%s: %s", path, strerror(errno));
   if (!S_ISREG(st.st_mode))
-    return fail(error, LODE_NOT_A_STORE, "%s is no regular file", path);
+    return fail(error, LODE_NOT_A_STORE, "%s is no regular file; the store "
+                "of single_file = true is one", path);
   if (st.st_size == 0)
     return fail(error, LODE_NOT_A_STORE, "%s is empty: a store never is; "
                 "remove it to begin a new one, or restore a backup", path);
@@ -237,7 +243,7 @@ static lode_status probe_open_file (int fd, const char *path,
   if (got < 0)
     return fail(error, LODE_IO, "%s: %s", path, strerror(errno));
   if (got < 28)
-    return fail(error, LODE_NOT_A_STORE, "%s is not an LMDB file", path);
+    return not_lmdb(path, error);
   memset(page + got, 0, sizeof page - (size_t)got);
   meta_read(page, &m[0]);
   if (m[0].magic_10 && !m[0].magic_09)
@@ -245,7 +251,7 @@ static lode_status probe_open_file (int fd, const char *path,
                 "whose files 0.9 can't read; move it with mdb_dump of 1.0 "
                 "and mdb_load of 0.9", path);
   if (!m[0].magic_09)
-    return fail(error, LODE_NOT_A_STORE, "%s is not an LMDB file", path);
+    return not_lmdb(path, error);
   if (m[0].version != 1)
     return fail(error, LODE_INCOMPATIBLE, "%s has LMDB's data format %u; "
                 "this build reads 1", path, (unsigned)m[0].version);
@@ -260,6 +266,17 @@ static lode_status probe_open_file (int fd, const char *path,
   return metas_check(fd, m, (uint64_t)st.st_size, path, error);
 }
 
+/* The path, or one of the directories in it, is a file. */
+static lode_status is_file (const files *f, lode_error *error) {
+  struct stat st;
+  if (stat(f->base, &st) != 0)
+    return fail(error, LODE_NOT_A_STORE, "%s: a part of this path is a file, "
+                "no directory; check it", f->base);
+  return fail(error, LODE_NOT_A_STORE, "%s is a file: a store is a "
+              "directory, and its path that of the directory (single_file = "
+              "true opens one file)", f->base);
+}
+
 lode_status files_probe (const files *f, lode_error *error) {
   const struct timespec nap = { 0, 1000000 };
   lode_status st = LODE_OK;
@@ -267,10 +284,11 @@ lode_status files_probe (const files *f, lode_error *error) {
   if (fd < 0 && errno == ENOENT)
     return LODE_ABSENT;
   if (fd < 0 && errno == ENOTDIR)
-    return fail(error, LODE_NOT_A_STORE, "%s is a file: a store is a "
-                "directory (single_file = true opens one file)", f->base);
+    return is_file(f, error);
   if (fd < 0)
-    return fail(error, LODE_IO, "%s: %s", f->data, strerror(errno));
+    return fail(error, LODE_IO, "%s: %s%s", f->data, strerror(errno),
+                errno == EACCES ? "; check its permissions, and those of the "
+                "directories above it" : "");
   for (int i = 0; i < 3; i++) { /* a writer may be at its meta page */
     st = probe_open_file(fd, f->data, error);
     if (st != LODE_CORRUPT)

@@ -250,28 +250,6 @@ lode_status lode_flush (lode_store *s) {
   return kv_flush(s->env, &s->error);
 }
 
-lode_status lode_backup (lode_store *s, const char *path, bool compact) {
-  bool single = strcmp(s->files.root, s->files.data) == 0;
-  files to;
-  lode_status st = handle_here(s);
-  if (st == LODE_OK)
-    st = handle_settle(s); /* so that the copy has it */
-  if (st != LODE_OK)
-    return st;
-  st = files_name(&to, path, single);
-  if (st != LODE_OK)
-    return fail(&s->error, st, "%s: no memory", path);
-  if (!single && !files_make_dir(&to, 0700))
-    st = fail(&s->error, LODE_IO, "%s: %s", to.dir, strerror(errno));
-  else if (access(to.data, F_OK) == 0)
-    st = fail(&s->error, LODE_BAD_ARGUMENT, "%s is there already; a backup "
-              "goes to a new place", to.data);
-  else
-    st = kv_backup(s->env, to.data, to.dir, compact, &s->error);
-  files_free(&to);
-  return st;
-}
-
 /* Adds what a collection has. */
 static lode_status sum_one (lode_coll *c, void *data) {
   lode_stats *stats = data;

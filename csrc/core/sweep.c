@@ -27,7 +27,7 @@ static void merge_note (lode_coll *c, const life_item *item,
   access_table *a = c->store->shared->accesses;
   access_note note;
   if (!(parts->flags & RECORD_TIMES) ||
-      !access_find(a, c->number, item->whole, &note))
+      !access_find(a, c->number, item->whole, UINT64_MAX, &note))
     return;
   parts->hits += note.hits;
   if (note.atime > parts->atime)
@@ -104,7 +104,8 @@ static lode_status answer (lode_coll *c, const life_item *item, waking *w) {
   lode_status st = clock_floor(&c->store->clock, &c->store->write, parts->era,
                                &time);
   if (st == LODE_OK && asks) {
-    life_describe(c, item->whole, item->record.value, parts, w->now, &e);
+    life_describe(c, NULL, item->whole, item->record.value, parts, w->now,
+                  &e);
     st = life_ask(c, &c->store->write, &e, &expires);
   }
   if (st != LODE_OK)

@@ -29,7 +29,7 @@ lode_status lode_info (lode_coll *c, const lode_key *key, lode_entry *e) {
     st = st == LODE_OK ? LODE_ABSENT : st;
   }
   else if (st == LODE_OK) {
-    life_describe(c, key->whole, item.record.value, &item.parts, now, e);
+    life_describe(c, t, key->whole, item.record.value, &item.parts, now, e);
     if ((item.parts.flags & RECORD_ASKS) && c->hooks.deadline != NULL &&
         s->asking == 0) /* what is kept may have been overtaken */
       st = life_ask(c, t, e, &e->expires);
@@ -110,7 +110,8 @@ static void add_note (lode_coll *c, const lode_key *key,
                       record_parts *parts) {
   access_note note;
   if (!c->track || !(parts->flags & RECORD_TIMES) ||
-      !access_find(c->store->shared->accesses, c->number, key->whole, &note))
+      !access_find(c->store->shared->accesses, c->number, key->whole,
+                   UINT64_MAX, &note))
     return;
   parts->hits += note.hits;
   if (parts->atime < note.atime)

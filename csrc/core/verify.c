@@ -424,8 +424,8 @@ lode_status verify_open_data (const char *path, int *fd,
   *fd = open(f.data, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (*fd < 0)
     status = fail(error, errno == ENOENT || errno == ENOTDIR
-                  ? LODE_NOT_FOUND : LODE_IO, "%s: %s", f.data,
-                  strerror(errno));
+                  ? LODE_NOT_FOUND : LODE_IO, "there is no store to read at "
+                  "%s: %s", path, strerror(errno));
   else if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
     status = fail(error, LODE_NOT_A_STORE, "%s is no regular file", f.data);
     close(*fd);

@@ -92,30 +92,35 @@ static job *job_new (lua_State *L, lstore *s) {
 }
 
 /*
-** [-0, +0, v] Reads the options at `i`: `progress` to its slot; `repair`
-** only where it may be given.
+** [-0, +0, v] Reads the options at `i`: `progress` to its slot, and another
+** one, a flag; null: none.
 */
-static void read_options (lua_State *L, int i, bool *repair) {
+static void read_options (lua_State *L, int i, const char *name_of_flag,
+                          bool *flag) {
+  const char *const names[] = { "progress", name_of_flag, NULL };
   if (lua_isnil(L, i)) return;
   if (!lua_istable(L, i))
-    lerror_argument(L, i, "a table of options expected");
+    lerror_argument(L, i, "a table of options expected, got %s",
+                    lerror_got(L, i));
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ?
                        lua_tostring(L, -2) : "";
     if (strcmp(name, "progress") == 0) {
       if (lua_type(L, -1) != LUA_TFUNCTION)
-        lerror_argument(L, i, "option 'progress': a function expected");
+        lerror_argument(L, i, "option 'progress': a function expected, got "
+                        "%s", lerror_got(L, -1));
       lua_pushvalue(L, -1);
       lua_replace(L, PROGRESS);
     }
-    else if (repair != NULL && strcmp(name, "repair") == 0) {
+    else if (name_of_flag != NULL && strcmp(name, name_of_flag) == 0) {
       if (!lua_isboolean(L, -1))
-        lerror_argument(L, i, "option 'repair': a boolean expected");
-      *repair = lua_toboolean(L, -1) != 0;
+        lerror_argument(L, i, "option '%s': a boolean expected, got %s",
+                        name, lerror_got(L, -1));
+      *flag = lua_toboolean(L, -1) != 0;
     }
     else {
-      lerror_push_key(L, -2);
-      lerror_argument(L, i, "unknown option %s", lua_tostring(L, -1));
+      lerror_argument(L, i, "unknown option %s",
+                      lerror_unknown(L, -2, names, sizeof(*names)));
     }
   }
 }
@@ -124,7 +129,7 @@ static void read_options (lua_State *L, int i, bool *repair) {
 static const char *check_path (lua_State *L, int i) {
   if (lua_type(L, i) != LUA_TSTRING || lua_rawlen(L, i) == 0 ||
       strlen(lua_tostring(L, i)) != lua_rawlen(L, i))
-    lerror_argument(L, i, "a path expected");
+    lerror_argument(L, i, "a path expected, got %s", lerror_got(L, i));
   return lua_tostring(L, i);
 }
 
@@ -156,7 +161,11 @@ static void raise (lua_State *L, const job *j, lode_status status,
     lua_error(L);
   }
   if (j->store != NULL) lhandle_fail(L, SELF, 0, status, NULL);
-  lode_raise(L, status, error->text);
+  lua_pushstring(L, error->text);
+  lerror_new(L, status);
+  lua_pushvalue(L, SELF); /* which is the path */
+  lua_setfield(L, -2, "path");
+  lua_error(L);
 }
 
 /* }================================================================== */
@@ -190,7 +199,7 @@ static int check (lua_State *L, lstore *s, const char *path) {
   lode_status status;
   job *j;
   lua_settop(L, JOB - 1);
-  read_options(L, OPTIONS, s != NULL ? &o.repair : NULL);
+  read_options(L, OPTIONS, s != NULL ? "repair" : NULL, &o.repair);
   o.data = j = job_new(L, s);
   status = s != NULL ? lode_check(s->store, &o, &report)
                      : lode_check_file(path, &o, &report, &error);
@@ -199,12 +208,18 @@ static int check (lua_State *L, lstore *s, const char *path) {
   return 1;
 }
 
-int lcheck_store (lua_State *L) {
+/* [-0, +0, v] The store at SELF, which `progress` may be called for. */
+static lstore *check_store (lua_State *L) {
   lstore *s = lhandle_store(L, SELF);
-  lua_settop(L, OPTIONS);
   if (s->depth >= LSTORE_DEPTH)
-    return lhandle_raise(L, SELF, 0, LODE_REENTRY, "callbacks are nested "
-                         "too deeply");
+    lhandle_raise(L, SELF, 0, LODE_REENTRY, "callbacks are nested too "
+                  "deeply");
+  return s;
+}
+
+int lcheck_store (lua_State *L) {
+  lstore *s = check_store(L);
+  lua_settop(L, OPTIONS);
   return check(L, s, NULL);
 }
 
@@ -232,6 +247,27 @@ void lcheck_news (lua_State *L, int self) {
   lhandle_set_number(L, "problems", report.problems);
   lhandle_log(L, self, level_of(&outcome), outcome.status == LODE_OK ?
               "checked: the store is sound" : outcome.text);
+}
+
+/* }================================================================== */
+
+/* {==================================================================
+** Backup
+** =================================================================== */
+
+int lcheck_backup (lua_State *L) {
+  enum { PATH = 2, HOW };
+  lode_backup_options o = { false, tell_progress, NULL };
+  lstore *s = check_store(L);
+  const char *path;
+  job *j;
+  lua_settop(L, HOW);
+  path = check_path(L, PATH);
+  lua_settop(L, JOB - 1);
+  read_options(L, HOW, "compact", &o.compact);
+  o.data = j = job_new(L, s);
+  raise(L, j, lode_backup(s->store, path, &o), NULL);
+  return 0;
 }
 
 /* }================================================================== */
@@ -272,7 +308,7 @@ int lcheck_salvage (lua_State *L) {
   lua_settop(L, JOB - 1);
   path = check_path(L, PATH);
   to = check_path(L, TO_PATH);
-  read_options(L, TO_PATH + 1, NULL);
+  read_options(L, TO_PATH + 1, NULL, NULL);
   o.data = j = job_new(L, NULL);
   status = lode_salvage(path, to, &o, &report, &error);
   raise(L, j, status, &error);

@@ -45,12 +45,14 @@ static void check_type (lua_State *L, int self, const lcoll *c, int i,
     "", "a string", "an integer", "a number", "a boolean", "a table",
     "a tuple"
   };
-  const char *got = luaL_typename(L, i);
+  const char *type = "";
   if (c->value == LODE_ANY || has_type(L, i, c->value)) return;
-  if (c->value == LODE_INTEGER && lua_type(L, i) == LUA_TNUMBER)
-    got = "float";
-  lhandle_raise(L, self, key, LODE_BAD_VALUE, "a value of this dict is %s, "
-                "not a %s", names[c->value], got);
+  if (lua_type(L, i) == LUA_TSTRING) type = "the string ";
+  else if (lua_type(L, i) == LUA_TNUMBER)
+    type = c->value == LODE_INTEGER ? "the float " : "the number ";
+  lhandle_raise(L, self, key, LODE_BAD_VALUE, "a value of this dict is %s "
+                "(its option 'value'), not %s%s", names[c->value], type,
+                lerror_got(L, i));
 }
 
 /* [-0, +1, v] */
@@ -62,7 +64,7 @@ static void serialize (lua_State *L, int self, lcoll *c, int i, int key,
   lua_call(L, 1, 1);
   if (lua_type(L, -1) != LUA_TSTRING) {
     lhandle_raise(L, self, key, LODE_BAD_VALUE, "the serializer's encode "
-                  "gave a %s, not a string", luaL_typename(L, -1));
+                  "has to give a string, and gave %s", lerror_got(L, -1));
   }
   if (!lhandle_is_open(c)) lhandle_closed(L, self);
   value->data.data = (const void *)lua_tolstring(L, -1, &value->data.size);
@@ -93,8 +95,8 @@ void lentry_take (lua_State *L, int self, lcoll *c, int i, int key,
     value->codec = LODE_BYTES;
   }
   else if (c->raw) {
-    lhandle_raise(L, self, key, LODE_BAD_VALUE, "a %s can't be a value of a "
-                  "raw dict: only a string", luaL_typename(L, i));
+    lhandle_raise(L, self, key, LODE_BAD_VALUE, "%s can't be a value of a "
+                  "raw dict: only a string can", lerror_got(L, i));
   }
   else pack(L, self, c, i, key, value);
 }
@@ -204,7 +206,7 @@ void lentry_push_found (lua_State *L, int self, lcoll *c, int key,
 
 void lentry_push (lua_State *L, int self, lcoll *c, int key,
                   const lode_value *value) {
-  lentry_push_found(L, self, c, key, lode_get, value);
+  lentry_push_found(L, self, c, key, lode_peek, value); /* it is noted */
 }
 
 bool lentry_get (lua_State *L, int self, lcoll *c, int i) {

@@ -34,11 +34,12 @@ int lstore_open (lua_State *L) {
   const char *path;
   lua_settop(L, OPTIONS);
   if (lua_type(L, PATH) != LUA_TSTRING)
-    lerror_argument(L, PATH, "a path expected, got %s",
-                    luaL_typename(L, PATH));
+    lerror_argument(L, PATH, "a path expected, got %s, as in "
+                    "lode.open(\"data\")", lerror_got(L, PATH));
   path = lua_tolstring(L, PATH, &size);
   if (size == 0 || strlen(path) != size)
-    lerror_argument(L, PATH, "a path has bytes, and no zero among them");
+    lerror_argument(L, PATH, "a path expected, of bytes that aren't zero, got "
+                    "%s", lerror_got(L, PATH));
   s = lhandle_new(L, LKIND_STORE, sizeof(lstore), STORE_SLOTS);
   lua_pushvalue(L, PATH);
   lhandle_set_slot(L, SELF, STORE_PATH);
@@ -128,8 +129,8 @@ static int store_close (lua_State *L) {
   if (s->depth > 0) {
     return lhandle_raise(L, 1, 0, LODE_REENTRY, "store:close() was called by "
                          "a function that this store is waiting for (a "
-                         "policy, on_expire, evict, progress or the clock): close it "
-                         "when that has returned");
+                         "policy, on_expire, evict, progress or the clock): "
+                         "close it when that has returned");
   }
   if (s->checking) lhandle_news(L, 1);
   status = shut(s, &error);
@@ -167,7 +168,7 @@ lode_slice lstore_check_name (lua_State *L, int i) {
   lode_slice name;
   if (lua_type(L, i) != LUA_TSTRING)
     lerror_argument(L, i, "a name (a string) expected, got %s",
-                    luaL_typename(L, i));
+                    lerror_got(L, i));
   name.data = (const void *)lua_tolstring(L, i, &name.size);
   return name;
 }
@@ -390,8 +391,7 @@ static int store_rename (lua_State *L) {
 static int call_within (lua_State *L, lguard_kind kind) {
   lstore *s = lhandle_store(L, 1);
   if (lua_type(L, 2) != LUA_TFUNCTION)
-    lerror_argument(L, 2, "a function expected, got %s",
-                    luaL_typename(L, 2));
+    lerror_argument(L, 2, "a function expected, got %s", lerror_got(L, 2));
   return lguard_call(L, 1, s, kind, 2);
 }
 
@@ -414,18 +414,21 @@ static int store_snapshot (lua_State *L) {
 /* [-0, +0, v] The one option `name`, a boolean, of the table at `i`. */
 static bool read_flag (lua_State *L, int i, const char *name,
                        bool otherwise) {
+  const char *const names[] = { name, NULL };
   bool flag = otherwise;
   if (lua_isnil(L, i)) return flag;
   if (!lua_istable(L, i))
-    lerror_argument(L, i, "a table of options expected");
+    lerror_argument(L, i, "a table of options expected, got %s",
+                    lerror_got(L, i));
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING ||
         strcmp(lua_tostring(L, -2), name) != 0) {
-      lerror_push_key(L, -2);
-      lerror_argument(L, i, "unknown option %s", lua_tostring(L, -1));
+      lerror_argument(L, i, "unknown option %s",
+                      lerror_unknown(L, -2, names, sizeof(*names)));
     }
     if (!lua_isboolean(L, -1))
-      lerror_argument(L, i, "option '%s': a boolean expected", name);
+      lerror_argument(L, i, "option '%s': a boolean expected, got %s", name,
+                      lerror_got(L, -1));
     flag = lua_toboolean(L, -1) != 0;
   }
   return flag;
@@ -438,21 +441,6 @@ static int store_flush (lua_State *L) {
   lua_settop(L, 2);
   status = read_flag(L, 2, "wait", true) ? lode_flush(s->store)
                                          : lode_flush_later(s->store);
-  if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
-  return 0;
-}
-
-/* [-3, +0, v] store:backup(path [, { compact = true }]) */
-static int store_backup (lua_State *L) {
-  lstore *s = lhandle_store(L, 1);
-  bool compact;
-  lode_status status;
-  lua_settop(L, 3);
-  if (lua_type(L, 2) != LUA_TSTRING || lua_rawlen(L, 2) == 0 ||
-      strlen(lua_tostring(L, 2)) != lua_rawlen(L, 2))
-    lerror_argument(L, 2, "a path expected");
-  compact = read_flag(L, 3, "compact", false);
-  status = lode_backup(s->store, lua_tostring(L, 2), compact);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
   return 0;
 }
@@ -547,7 +535,7 @@ const luaL_Reg lstore_methods[] = {
   { "transaction", store_transaction },
   { "snapshot", store_snapshot },
   { "flush", store_flush },
-  { "backup", store_backup },
+  { "backup", lcheck_backup },
   { "check", lcheck_store },
   { "maintain", ltime_maintain },
   { "stats", store_stats },

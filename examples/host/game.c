@@ -170,9 +170,10 @@ static void run_mod (game *g, int frame) {
 
 /* A copy of the last commit, by itself a store: that is the save game. */
 static void save_game (game *g, const char *path) {
+  const lode_backup_options small = { .compact = true };
   double began = real_ms();
   check(g, lode_flush(g->store));
-  check(g, lode_backup(g->store, path, true));
+  check(g, lode_backup(g->store, path, &small));
   g->saved = g->now;
   printf("saved as %s in %.1f ms\n", path, real_ms() - began);
 }

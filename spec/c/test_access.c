@@ -47,7 +47,7 @@ static lode_status add_number (access_table *a, uint32_t number, uint64_t i) {
 static bool has_number (access_table *a, uint32_t number, uint64_t i) {
   unsigned char room[8];
   access_note note;
-  return access_find(a, number, key_of(room, i), &note);
+  return access_find(a, number, key_of(room, i), UINT64_MAX, &note);
 }
 
 /* Whether the next taken of `number` is this key of `own`. */
@@ -69,7 +69,7 @@ static void empty (void) {
   access_note note = { .hits = 77 };
   lode_buffer room = { NULL, 0, 0 };
   expect(access_count(a) == 0 && access_count_of(a, 1) == 0);
-  expect(!access_find(a, 1, test_text("a"), &note) && note.hits == 77);
+  expect(!access_find(a, 1, test_text("a"), UINT64_MAX, &note) && note.hits == 77);
   expect(lode_buffer_add(&room, "old", 3) == LODE_OK);
   expect(take_out(a, 0, &room, &note) == LODE_ABSENT && room.size == 0);
   expect(take_out(a, 1, &room, &note) == LODE_ABSENT && note.hits == 77);
@@ -86,22 +86,22 @@ static void counts (void) {
   access_table *a = access_new();
   access_note note;
   expect(add_text(a, 3, "k", 50) == LODE_OK);
-  expect(access_find(a, 3, test_text("k"), &note));
+  expect(access_find(a, 3, test_text("k"), UINT64_MAX, &note));
   expect(note.number == 3 && note.hits == 1 && note.atime == 50);
   expect(note.stamp == 50000);
   expect(note.whole.data == NULL && note.stored.data == NULL);
   expect(note.whole.size == 0 && note.stored.size == 0);
   expect(add_text(a, 3, "k", 40) == LODE_OK);
   expect(add_text(a, 3, "k", 50) == LODE_OK);
-  expect(access_find(a, 3, test_text("k"), &note));
+  expect(access_find(a, 3, test_text("k"), UINT64_MAX, &note));
   expect(note.hits == 3 && note.atime == 50 && note.stamp == 50002);
   expect(add_text(a, 3, "k", 60) == LODE_OK);
-  expect(access_find(a, 3, test_text("k"), &note));
+  expect(access_find(a, 3, test_text("k"), UINT64_MAX, &note));
   expect(note.hits == 4 && note.atime == 60 && note.stamp == 60000);
   expect(access_count(a) == 1);
-  expect(!access_find(a, 4, test_text("k"), &note));
-  expect(!access_find(a, 3, test_text("kk"), &note));
-  expect(!access_find(a, 3, nothing, &note));
+  expect(!access_find(a, 4, test_text("k"), UINT64_MAX, &note));
+  expect(!access_find(a, 3, test_text("kk"), UINT64_MAX, &note));
+  expect(!access_find(a, 3, nothing, UINT64_MAX, &note));
   access_free(a);
 }
 
@@ -123,14 +123,14 @@ static void stamps (void) {
 
 static const access_note *noted (access_table *a, const char *key) {
   static access_note note;
-  return access_find(a, 1, test_text(key), &note) ? &note : NULL;
+  return access_find(a, 1, test_text(key), UINT64_MAX, &note) ? &note : NULL;
 }
 
 /* What a rolled back level has put aside is back, with what came since. */
 static void aside (void) {
   static const int owner = 0, other = 0;
-  const access_txn outer = { &owner, 1 }, inner = { &owner, 2 };
-  const access_txn stranger = { &other, 1 };
+  const access_txn outer = { &owner, 1, 8 }, inner = { &owner, 2, 8 };
+  const access_txn stranger = { &other, 1, 9 };
   access_table *a = access_new();
   lode_buffer room = { NULL, 0, 0 };
   access_note note;
@@ -169,10 +169,35 @@ static void aside (void) {
   access_free(a); /* with one aside */
 }
 
+static uint32_t hits_of (access_table *a, const char *key, uint64_t seen) {
+  access_note note;
+  return access_find(a, 1, test_text(key), seen, &note) ? note.hits : 0;
+}
+
+/* Who can't see a commit yet finds what it is to keep among the notes. */
+static void aside_for_readers (void) {
+  static const int owner = 0;
+  const access_txn eighth = { &owner, 1, 8 };
+  access_table *a = access_new();
+  add_text(a, 1, "a", 10);
+  add_text(a, 1, "a", 20);
+  add_text(a, 2, "a", 20);
+  add_text(a, 1, "b", 20);
+  access_put_aside(a, &eighth, 1, test_text("a"));
+  expect(hits_of(a, "a", UINT64_MAX) == 0 && hits_of(a, "a", 8) == 0);
+  expect(hits_of(a, "a", 7) == 2 && hits_of(a, "b", 7) == 1);
+  add_text(a, 1, "a", 30);
+  expect(hits_of(a, "a", UINT64_MAX) == 1 && hits_of(a, "a", 8) == 1);
+  expect(hits_of(a, "a", 7) == 3);
+  access_settle(a, &eighth, true);
+  expect(hits_of(a, "a", 7) == 1);
+  access_free(a);
+}
+
 /* After an entry was found dead, notes of its key are another entry's. */
 static void ended (void) {
   static const int owner = 0;
-  const access_txn outer = { &owner, 1 }, inner = { &owner, 2 };
+  const access_txn outer = { &owner, 1, 8 }, inner = { &owner, 2, 8 };
   access_table *a = access_new();
   add_text(a, 1, "a", 10);
   access_end(a, &outer, 1, test_text("a"), test_text("a"));
@@ -246,7 +271,7 @@ static bool keeps (access_table *a, lode_slice stored, lode_slice whole) {
   bool ok = access_add(a, 1, s, w, 1) == LODE_OK;
   test_free_copy(s);
   test_free_copy(w);
-  ok = ok && access_find(a, 1, whole, &note) &&
+  ok = ok && access_find(a, 1, whole, UINT64_MAX, &note) &&
        take_out(a, 1, &room, &note) == LODE_OK &&
        slice_equal(note.stored, stored) && slice_equal(note.whole, whole);
   lode_buffer_free(&room);
@@ -699,6 +724,7 @@ int main (void) {
   test_group("collections without notes are gone", lines_go);
   test_group("threads on one table", threads);
   test_group("put aside, and back", aside);
+  test_group("notes aside, for readers", aside_for_readers);
   test_group("notes of an entry that has ended", ended);
   return test_end();
 }

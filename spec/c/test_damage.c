@@ -164,6 +164,7 @@ static int exchange (size_t page) {
 
 /* A store without free pages, so that all that is there is in use. */
 static void every_byte (void) {
+  const lode_backup_options compact = { .compact = true };
   char path[160];
   int exchanged = 0;
   lode_store *s = open_os("whole");
@@ -176,7 +177,7 @@ static void every_byte (void) {
   put_mortal(c, 5); /* so that its index of deadlines isn't empty */
   other = scratch_coll(s, "other", LODE_DICT);
   put_mortal(other, 1);
-  expect(lode_backup(s, scratch_path("copy"), true) == LODE_OK);
+  expect(lode_backup(s, scratch_path("copy"), &compact) == LODE_OK);
   lode_coll_close(c);
   lode_coll_close(other);
   scratch_close(s);

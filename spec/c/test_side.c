@@ -222,7 +222,7 @@ static void a_backup (void) {
   lode_error e;
   expect(open_with("kept", LODE_COMMIT, &s, &e) == LODE_OK);
   fill(s);
-  expect(lode_backup(s, scratch_path("backup"), false) == LODE_OK);
+  expect(lode_backup(s, scratch_path("backup"), NULL) == LODE_OK);
   fill(s);
   scratch_close(s);
   snprintf(from, sizeof from, "%s", inside("backup", "data.mdb"));

@@ -497,10 +497,11 @@ static void maintain (work *w) {
 
 /* A copy beside the store, named by its number. */
 static void backup (work *w) {
+  const lode_backup_options how = { .compact = below(w, 2) == 0 };
   char to[200];
   uint32_t n = atomic_fetch_add(&shared->backups, 1);
   snprintf(to, sizeof to, "%s-backup-%u", w->path, (unsigned)n);
-  must(w, lode_backup(w->s, to, below(w, 2) == 0), "lode_backup");
+  must(w, lode_backup(w->s, to, &how), "lode_backup");
   atomic_fetch_add(&shared->backed_up, 1);
 }
 

@@ -345,10 +345,10 @@ static void backup_name (const char *path, unsigned n, char out[240]) {
 }
 
 static void backup (power *w) {
+  const lode_backup_options how = { .compact = power_below(w, 2) == 0 };
   char to[240];
   backup_name(w->path, w->backups, to);
-  power_must(w, lode_backup(w->s, to, power_below(w, 2) == 0),
-             "lode_backup");
+  power_must(w, lode_backup(w->s, to, &how), "lode_backup");
 }
 
 static void power_step (power *w, work_kind kind) {

@@ -240,6 +240,7 @@ static void remove_tree (const char *path) {
 
 /* A synced copy, which is whole if it is said to be. */
 static lode_status copy (host *h, unsigned i) {
+  const lode_backup_options how = { .compact = i % 8 == 0 };
   host other = { .now = h->now };
   lode_options options;
   lode_check_report report;
@@ -248,7 +249,7 @@ static lode_status copy (host *h, unsigned i) {
   if (st != LODE_OK || i % 4 != 0) return st;
   snprintf(other.path, sizeof other.path, "%.100s-copy", h->path);
   remove_tree(other.path);
-  st = lode_backup(h->store, other.path, i % 8 == 0);
+  st = lode_backup(h->store, other.path, &how);
   if (st != LODE_OK) return st;
   lode_options_init(&options);
   options.readonly = true;

@@ -249,6 +249,39 @@ static void use_at_once (const place *p) {
   scratch_close(s);
 }
 
+/* Copies of a store that is larger than any file may be. */
+static void back_up_limited (const place *p) {
+  struct rlimit limit = { 2 * MIB, 2 * MIB };
+  lode_options o;
+  lode_store *s = NULL;
+  lode_coll *c;
+  lode_error e;
+  lode_options_init(&o);
+  o.durability = p->durability;
+  expect(lode_open(p->path, &o, &s, &e) == LODE_OK);
+  c = scratch_coll(s, "d", LODE_DICT);
+  expect(lode_begin(s) == LODE_OK);
+  for (int64_t i = 10; i < KEYS; i++)
+    expect(put_integer(c, i, value_of(i)) == LODE_OK);
+  expect(lode_commit(s) == LODE_OK);
+  expect(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  for (int i = 0; i < 2; i++) {
+    const lode_backup_options how = { .compact = i == 1 };
+    expect(lode_backup(s, scratch_path("too large"), &how) == p->full);
+    expect(access(scratch_path("too large/data.mdb"), F_OK) != 0);
+    expect(access(scratch_path("too large/data.mdb.part"), F_OK) != 0);
+    refusals++;
+  }
+  expect(there_and_right(c, 10));
+  lode_coll_close(c);
+  scratch_close(s);
+}
+
+static void file_limit_of_backups (void) {
+  place p = { scratch_path("copied"), LODE_OS, 0, LODE_FULL };
+  in_child(&p, back_up_limited);
+}
+
 static void file_limit_at_once (void) {
   place p = { scratch_path("at once"), LODE_OS, 0, LODE_FULL };
   in_child(&p, use_at_once);
@@ -454,6 +487,7 @@ int main (void) {
   test_group("a quota", quota);
   test_group("a limit on the size of files", file_limit);
   test_group("a transaction past that limit", file_limit_at_once);
+  test_group("backups past that limit", file_limit_of_backups);
   test_group("a full disk: tmpfs", on_tmpfs);
   test_group("a full disk: ext4", on_ext4);
   test_group("several processes make it grow", growth);
