@@ -12,18 +12,6 @@ local mend = {}
 
 local json_option = { "json", nil, "print JSON, for programs" }
 
--- Calls fn({ progress = ... }) under a progress bar of bytes.
-local function with_bar (label, fn)
-  local bar
-  local ok, result = pcall(fn, { progress = function (done, total)
-    bar = bar or terminal.progress(label, total, terminal.bytes)
-    bar:to(done)
-  end })
-  if bar then bar:finish() end
-  if not ok then error(result, 0) end
-  return result
-end
-
 local function put_list (title, texts)
   if not texts or #texts == 0 then return end
   cli.put(title, "\n")
@@ -83,7 +71,7 @@ there is damage.
   options = { json_option },
   run = function (call)
     local path = call.args[1]
-    local report = with_bar("check", function (options)
+    local report = terminal.with_bar("check", function (options)
       return report_on(path, options)
     end)
     if call.options.json then
@@ -119,7 +107,7 @@ local function put_salvage (report, to)
 end
 
 local function salvage (path, to, as_json)
-  local report = with_bar("repair", function (options)
+  local report = terminal.with_bar("repair", function (options)
     return lode.repair(path, to, options)
   end)
   if as_json then
@@ -131,7 +119,7 @@ local function salvage (path, to, as_json)
 end
 
 local function mend_in_place (path, as_json)
-  local report = with_bar("repair", function (options)
+  local report = terminal.with_bar("repair", function (options)
     options.repair = true
     return stores.with(stores.writing(path), function (store)
       return store:check(options)
@@ -181,9 +169,12 @@ local function file_size (path)
 end
 
 -- A copy, of which nothing is left when it fails halfway.
-local function copy (path, to, compact)
-  stores.with(stores.reading(path), function (store)
-    store:backup(to, { compact = compact or nil })
+local function copy (label, path, to, compact)
+  terminal.with_bar(label, function (options)
+    options.compact = compact or false
+    stores.with(stores.reading(path), function (store)
+      store:backup(to, options)
+    end)
   end)
 end
 
@@ -196,7 +187,7 @@ place; it is a directory, or a file where the store is one.
 ]],
   options = { { "compact", nil, "leave free pages out; takes longer" } },
   run = function (call)
-    copy(call.args[1], call.args[2], call.options.compact)
+    copy("backup", call.args[1], call.args[2], call.options.compact)
   end,
 }
 
@@ -215,7 +206,7 @@ change, it is beside it as PATH.before-compact.
     local path, to = call.args[1], call.args[2]
     local before = file_size(path)
     if to then
-      copy(path, to, true)
+      copy("compact", path, to, true)
     else
       to = path
       replace.compact(path)

@@ -11,6 +11,7 @@ local guard = require "lode.cli.guard"
 local lode = require "lode"
 local shell = require "lode.cli.shell"
 local stores = require "lode.cli.stores"
+local terminal = require "lode.cli.terminal"
 
 local replace = {}
 
@@ -69,7 +70,10 @@ local function make_copy (path, copy)
         path)
     end
     local version = store:version()
-    store:backup(copy, { compact = true })
+    terminal.with_bar("compact", function (options)
+      options.compact = true
+      store:backup(copy, options)
+    end)
     return version
   end)
 end

@@ -163,6 +163,22 @@ function bar:finish ()
   terminal.clear()
 end
 
+---Calls fn with options that have a `progress` in bytes, as store:check and
+---others take it, under a bar.
+---@param label string
+---@param fn fun(options: { progress: fun(done: integer, total: integer) })
+---@return any result what fn gives
+function terminal.with_bar (label, fn)
+  local progress
+  local ok, result = pcall(fn, { progress = function (done, total)
+    progress = progress or terminal.progress(label, total, terminal.bytes)
+    progress:to(done)
+  end })
+  if progress then progress:finish() end
+  if not ok then error(result, 0) end
+  return result
+end
+
 ---Takes away the bar that is shown, if one is.
 function terminal.clear ()
   if not shown then return end
