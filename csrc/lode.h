@@ -306,6 +306,9 @@ typedef struct lode_stats {
   unsigned handles;      /* open handles of this process on this file */
   uint64_t expired;      /* entries past their time, and not removed yet */
   uint64_t waiting;      /* of these, kept for a policy unknown here */
+  uint64_t reads;        /* lookups by key by all processes, but for the few
+                            last ones of each; what a cache answers is none */
+  uint64_t found;        /* of these, that found a live entry */
   uint64_t accesses;     /* noted by this process, and not kept yet */
   uint64_t swept;        /* entries that this handle has removed */
   uint64_t last_sweep;   /* ms since the epoch; 0: none by this handle */

@@ -119,7 +119,11 @@ describe("lode top", function ()
       local store = require("lode").open(...)
       local d = store:dict "d"
       print "ready" io.stdout:flush()
-      for i = 1, 30 do d["new" .. i] = i os.execute "sleep 0.05" end
+      for i = 1, 30 do
+        d["new" .. i] = i
+        for j = 1, 50 do local _ = d["new" .. j] end
+        os.execute "sleep 0.05"
+      end
     ]], path)
     child:line()
     local text = on_terminal("sleep 1.5; printf q; sleep 0.1", "top", path,
@@ -127,6 +131,7 @@ describe("lode top", function ()
     child:finish()
     if not text then return end
     assert.is_truthy(text:find "commits[ %d]+[1-9]%d*/s", text)
+    assert.is_truthy(text:find "reads[ ,%d]+/s +[1-9][%d.]+%% found", text)
     assert.is_truthy(text:find "entries[ %d]+%+[1-9]%d*/s", text)
   end)
 end)

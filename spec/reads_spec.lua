@@ -172,3 +172,37 @@ describe("a store that is swept in the background", function ()
     store:close()
   end)
 end)
+
+describe("reads", function ()
+  helper.watch()
+
+  it("are counted, for all handles and processes", function ()
+    local store, path = helper.open()
+    local d = store:dict "d"
+    d.a = 1
+    local before = store:stats()
+    for _ = 1, 30 do
+      assert.equal(1, d.a)
+      assert.is_nil(d.b)
+      dict.has(d, "a")
+    end
+    local child = helper.spawn([[
+      local lode = require "lode"
+      local store = lode.open((...), { readonly = true })
+      local d = store:dict "d"
+      for i = 1, 100 do local _ = d.a end
+      local twin = lode.dict.get(d, "b")
+      store:close()
+      print(twin)
+    ]], path)
+    assert.equal("nil", child:line())
+    child:finish()
+    local stats = store:stats()
+    assert.equal(90 + 101, stats.reads - before.reads)
+    assert.equal(60 + 100, stats.found - before.found)
+    dict.fetch(d, "c", function () return 1 end)
+    dict.fetch(d, "c", function () return 1 end)
+    local later = store:stats()
+    assert.is_true(later.reads > stats.reads and later.found > stats.found)
+  end)
+end)

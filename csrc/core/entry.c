@@ -132,6 +132,8 @@ lode_status lode_peek (lode_coll *c, const lode_key *key,
 
 lode_status lode_get (lode_coll *c, const lode_key *key, lode_value *value) {
   lode_status st = lode_peek(c, key, value);
+  if (lode_likely(st == LODE_OK || st == LODE_ABSENT))
+    handle_count(c->store, st == LODE_OK);
   if (lode_unlikely(st == LODE_OK && c->track)) {
     st = note_access(c, key);
     if (st != LODE_OK)
@@ -172,6 +174,8 @@ void lode_done (lode_coll *c) {
 lode_status lode_has (lode_coll *c, const lode_key *key) {
   lode_value value;
   lode_status st = lode_peek(c, key, &value);
+  if (st == LODE_OK || st == LODE_ABSENT)
+    handle_count(c->store, st == LODE_OK);
   lode_done(c);
   return st;
 }

@@ -80,6 +80,8 @@ lode_status lode_fetch_look (lode_coll *c, const lode_key *key, double early,
   if (st != LODE_OK)
     return st;
   st = look(c, t, key, early, value, found);
+  if (st == LODE_OK)
+    handle_count(s, *found != LODE_FETCH_NONE);
   if (st != LODE_OK || *found == LODE_FETCH_NONE ||
       *found == LODE_FETCH_NOTHING)
     handle_done(s);

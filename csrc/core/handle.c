@@ -244,6 +244,14 @@ lode_status handle_written (lode_store *s, bool own, lode_status st) {
   return st;
 }
 
+void handle_count_out (lode_store *s) {
+  if (s->reads == 0)
+    return;
+  atomic_fetch_add_explicit(s->counts, s->reads, memory_order_relaxed);
+  atomic_fetch_add_explicit(s->counts + 1, s->found, memory_order_relaxed);
+  s->reads = s->found = 0;
+}
+
 access_txn handle_notes (lode_store *s) {
   s->aside = true;
   return (access_txn){ s, s->write.depth, kv_txn_number(&s->write) };

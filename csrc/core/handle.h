@@ -59,6 +59,8 @@ struct lode_store {
   checker *checker;    /* null: none was asked for */
   clock_state clock;
   uint64_t swept, last_sweep, evicted; /* as lode_stats tells them */
+  _Atomic uint64_t *counts; /* reads and found, of all processes; */
+  uint32_t reads, found;    /* those not added to them yet */
   unsigned turn;       /* of inline sweeps, over the collections */
   lode_buffer next;    /* name of the collection that lode_maintain is at */
   lode_coll *colls;
@@ -131,6 +133,18 @@ static inline lode_status handle_back (lode_store *s, lode_status st) {
   kv_txn_leave(&s->read);
   kv_txn_leave(&s->write);
   return kv_left_behind(s->env, &s->error);
+}
+
+/* Adds what was counted to what all processes have. */
+void handle_count_out (lode_store *s);
+
+#define HANDLE_COUNTS 64 /* reads between two times that it is */
+
+/* Counts a read by key. */
+static inline void handle_count (lode_store *s, bool found) {
+  s->found += found;
+  if (lode_unlikely(++s->reads >= HANDLE_COUNTS))
+    handle_count_out(s);
 }
 
 static inline void handle_done (lode_store *s) {

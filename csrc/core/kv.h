@@ -157,6 +157,8 @@ void kv_set_catalog (kv_env *env, kv_db db);
 uint64_t kv_generation (kv_env *env);
 /* The mark of the clock (clock.h), shared with all processes on the file. */
 _Atomic uint64_t *kv_mark (kv_env *env);
+/* Two counts that are shared likewise: reads, and those that found one. */
+_Atomic uint64_t *kv_counts (kv_env *env);
 /* The side file's descriptor; -1: none. */
 int kv_side (const kv_env *env);
 void kv_set_generation (kv_env *env, uint64_t generation);

@@ -557,6 +557,10 @@ void kv_set_generation (kv_env *env, uint64_t generation) {
 
 _Atomic uint64_t *kv_mark (kv_env *env) { return writer_mark(&env->writer); }
 
+_Atomic uint64_t *kv_counts (kv_env *env) {
+  return writer_counts(&env->writer);
+}
+
 int kv_side (const kv_env *env) { return env->writer.fd; }
 
 kv_commits kv_commits_of (const kv_env *env) {

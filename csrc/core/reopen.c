@@ -95,6 +95,8 @@ static void take_over (lode_store *s, kv_env *env, shared *common,
   s->write.sync = sync;
   s->clock.mark = kv_mark(env);
   s->clock.known = s->clock.dirty = false;
+  s->counts = kv_counts(env);
+  s->reads = s->found = 0; /* they are the parent's */
   s->claimed.size = 0;
   take_numbers(s, moved);
 }

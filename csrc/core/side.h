@@ -5,6 +5,7 @@
 **   side := "lodeside" (8), process (4), zeros (4), mark (8),
 **           tag (4), state (4), store id (16), boot id (16),
 **           mark at the last close (8), crc (4) of the five before it,
+**           zeros (4), reads (8), found (8),
 **           zeros up to SIDE_SIZE, and the ballast: more zeros
 **
 ** `process` is who wrote last, for messages; `mark` belongs to clock.h.
@@ -21,6 +22,8 @@
 ** the same time must have the same one; who is alone sets it. (Each holds a
 ** shared lock on the byte SIDE_USERS; who gets it alone is alone.)
 **
+** `reads` and `found` are figures for lode_stats that all processes add to.
+**
 ** Nothing of it is needed to read the store. So whatever is wrong with it,
 ** the store is checked, and the file made anew.
 */
@@ -36,6 +39,7 @@
 #define SIDE_PID 8         /* offsets, for who maps it */
 #define SIDE_MARK 16
 #define SIDE_STATE 28
+#define SIDE_COUNTS 80 /* reads, found */
 
 #define SIDE_UNSYNCED 1u
 #define SIDE_OPEN 2u

@@ -145,6 +145,7 @@ lode_status lode_open (const char *path, const lode_options *options,
     kv_txn_init(&s->write, s->env, &s->error);
     s->write.sync = options->durability != LODE_OS;
     s->clock.mark = kv_mark(s->env);
+    s->counts = kv_counts(s->env);
     s->shared = shared_get(s->env);
     st = s->shared != NULL ? read_store(s) : handle_no_memory(s);
     if (st != LODE_OK)
@@ -211,6 +212,8 @@ lode_status lode_close (lode_store *s, lode_error *error) {
       *error = s->error;
     }
   }
+  if (!kv_is_left(s->env))
+    handle_count_out(s);
   store_free(s);
   check_handle(-1);
   return st;
@@ -294,6 +297,9 @@ lode_status lode_store_stats (lode_store *s, lode_stats *stats) {
   stats->oldest_process = figures.oldest_process;
   stats->oldest_ms = figures.oldest_ms;
   stats->handles = figures.handles - queue_served(s->shared->queue);
+  handle_count_out(s);
+  stats->reads = atomic_load_explicit(s->counts, memory_order_relaxed);
+  stats->found = atomic_load_explicit(s->counts + 1, memory_order_relaxed);
   stats->accesses = access_count(s->shared->accesses);
   stats->swept = s->swept;
   stats->evicted = s->evicted;

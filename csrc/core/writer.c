@@ -95,7 +95,7 @@ bool writer_init (writer *w, const char *path, unsigned mode) {
   w->process = (int32_t)getpid();
   w->fd = -1;
   w->side = NULL;
-  w->own_mark = 0;
+  w->own_mark = w->own_counts[0] = w->own_counts[1] = 0;
   w->doubt = SIDE_TRUSTED;
   w->stranger = false;
   if (path != NULL && !side_open(w, path, mode))
@@ -126,6 +126,12 @@ _Atomic uint64_t *writer_mark (writer *w) {
   if (w->side == NULL)
     return &w->own_mark;
   return (_Atomic uint64_t *)(uintptr_t)(w->side + SIDE_MARK);
+}
+
+_Atomic uint64_t *writer_counts (writer *w) {
+  if (w->side == NULL)
+    return w->own_counts;
+  return (_Atomic uint64_t *)(uintptr_t)(w->side + SIDE_COUNTS);
 }
 
 bool writer_is_unsynced (const writer *w) {

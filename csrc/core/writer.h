@@ -34,11 +34,13 @@ typedef struct writer {
   volatile unsigned char *side; /* mapped; null: none */
   side_doubt doubt;           /* that it was opened with */
   bool stranger;              /* why it could not be: another C library */
-  _Atomic uint64_t own_mark;  /* where there is no side file */
+  _Atomic uint64_t own_mark, own_counts[2]; /* where there is no side file */
 } writer;
 
 /* The mark: of the file, for all processes, or this process's own. */
 _Atomic uint64_t *writer_mark (writer *w);
+/* The same of two: how many reads there were, and how many found one. */
+_Atomic uint64_t *writer_counts (writer *w);
 
 /* `path` null: a writer that only excludes threads. False: errno tells. */
 bool writer_init (writer *w, const char *path, unsigned mode);

@@ -479,6 +479,8 @@ static int store_stats (lua_State *L) {
   lhandle_set_number(L, "handles", stats.handles);
   lhandle_set_number(L, "expired", stats.expired);
   lhandle_set_number(L, "waiting", stats.waiting);
+  lhandle_set_number(L, "reads", stats.reads);
+  lhandle_set_number(L, "found", stats.found);
   lhandle_set_number(L, "accesses", stats.accesses);
   lhandle_set_number(L, "swept", stats.swept);
   lhandle_set_number(L, "evicted", stats.evicted);

@@ -36,6 +36,15 @@ local function rate (before, now, name)
   return (now.stats[name] - before.stats[name]) / span
 end
 
+-- How many reads there were since, or in all, and how many found something.
+local function reads_text (before, now)
+  local a, b = before and before.stats or { reads = 0, found = 0 }, now.stats
+  local reads, found = b.reads - a.reads, b.found - a.found
+  local persec = rate(before, now, "reads")
+  return ("%s%s"):format(persec and ("%.0f/s   "):format(persec) or "",
+    reads > 0 and ("%.1f%% found"):format(100 * found / reads) or "")
+end
+
 local function signed (number)
   if not number then return "" end
   return ("%s%.0f/s"):format(number < 0 and "-" or "+", math.abs(number))
@@ -60,6 +69,8 @@ local function lines_of (store, before, now)
     "",
     ("commits   %14s   %s"):format(grouped(stats.version),
       commits and ("%.0f/s"):format(commits) or ""),
+    ("reads     %14s   %s"):format(grouped(stats.reads),
+      reads_text(before, now)),
     ("entries   %14s   %s"):format(grouped(stats.entries),
       signed(rate(before, now, "entries"))),
     ("due       %14s   %s"):format(grouped(stats.expired),
@@ -114,7 +125,8 @@ local command = {
   usage = "PATH",
   least = 1, most = 1,
   text = [[
-Shows live figures of a store: commits, entries, what is due to be removed, the
+Shows live figures of a store: commits, reads and how many of them found
+something, entries, what is due to be removed, the
 file and its free space, readers, and the collections by size. q or Ctrl-C
 ends it. Where standard output is no terminal it is shown once.
 ]],
