@@ -42,7 +42,7 @@ return {
     to = "  if (st != LODE_OK || n < 100)\n    return st;\n",
     test = "spec/caps_spec.lua" },
   { name = "an entry is served for a second past its time",
-    file = "csrc/core/life.c",
+    file = "csrc/core/life_ask.c",
     from = "  if (st != LODE_OK || deadline > time)\n    return st;",
     to = "  if (st != LODE_OK || deadline + 1000 > time)\n    return st;",
     test = "spec/time_spec.lua" },
@@ -93,4 +93,10 @@ return {
     from = "  if (slice_compare(last, entry->whole) >= 0) return LODE_CORRUPT;",
     to = "  (void)last;",
     test = "test_record" },
+  { name = "a copy is made of pages that nobody holds any more",
+    file = "csrc/core/backup.c",
+    from = "  if (st == LODE_OK)\n    st = put_state(b, v, chunk);",
+    to = "  kv_read_end(&t);\n" ..
+         "  if (st == LODE_OK)\n    st = put_state(b, v, chunk);",
+    test = "spec/backup_spec.lua" },
 }
