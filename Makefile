@@ -307,6 +307,15 @@ test-pages: ## what lode shows in a browser, in headless Chromium
 	@mkdir -p build/pages
 	@MAKE='$(MAKE)' .ci/test luajit spec/pages/*_spec.lua
 
+# A build for each: LuaJIT's for Neovim and LÖVE, 5.3's for HAProxy, and for
+# Prosody that of the specs.
+.PHONY: test-engines
+test-engines: ## lode in Neovim, HAProxy, Prosody and LÖVE
+	@.ci/setup engines
+	@$(SUBMAKE) -s LUA=luajit LUA_VERSION=5.1 MODE=test build
+	@$(SUBMAKE) -s LUA=lua5.3 LUA_VERSION=5.3 MODE=test build
+	@MAKE='$(MAKE)' .ci/test lua5.4 spec/engines/*_spec.lua
+
 .PHONY: sanitize
 sanitize: ## all specs on Lua 5.4 under ASan, LeakSanitizer and UBSan
 	@.ci/setup test
@@ -384,6 +393,11 @@ bench: ## compares speed and size with LMDB used from C
 .PHONY: bench-cache
 bench-cache: build ## hit ratios of capped dicts beside exact LRU and Belady
 	@$(HERE) $(LUA) spec/bench/cache.lua
+
+.PHONY: doc
+doc: ## the reference, in build/doc/index.html
+	@mkdir -p build/doc
+	@$(LUA) .ci/doc/main.lua build/doc
 
 .PHONY: layers
 layers: ## fails on an include that goes up or out of its room

@@ -116,6 +116,12 @@ lode_status lode_fetch_look (lode_coll *coll, const lode_key *key,
                              double early, lode_value *value,
                              lode_fetched *found);
 
+/*
+** How it went in the end, for the counts of lode_stats, as one fetch may look
+** several times: whether the value was there, or had to be computed.
+*/
+void lode_fetch_count (lode_coll *coll, bool found);
+
 #define LODE_FETCH_WAIT UINT32_MAX /* of a timeout: the lock_timeout */
 
 /* As lode_get, but no access is noted. */

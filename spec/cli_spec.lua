@@ -92,7 +92,8 @@ describe("lode", function ()
     for _, words in ipairs {
       { "stat" }, { "ls" }, { "get", "d", "k" }, { "dump" }, { "check" },
       { "repair" }, { "compact" }, { "sweep" }, { "top", "--once" },
-      { "repl" }, { "del", "d", "k" }, { "backup", path .. "-to" },
+      { "report" }, { "repl" }, { "del", "d", "k" },
+      { "backup", path .. "-to" },
     } do
       local r = run(words[1], path, words[2], words[3])
       assert.are.equal(1, r.status, words[1] .. ": " .. r.err)

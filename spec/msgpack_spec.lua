@@ -287,13 +287,14 @@ describe("pack", function ()
       { cycle, "value.a.b[1]: a table inside itself can't be stored" },
     }
     for _, case in ipairs(cases) do
-      assert.are.equal(case[2], fails("BAD_VALUE", pack, case[1]))
+      local message = fails("BAD_VALUE", pack, case[1])
+      assert.are.equal(case[2] .. ";", message:sub(1, #case[2] + 1))
     end
-    assert.are.equal("value: nil can't be stored", fails("BAD_VALUE", pack))
+    assert.is_truthy(fails("BAD_VALUE", pack):find "^value: nil can't be stored")
     comes_back(deep)
     inner.d = {}
-    assert.are.equal("value.d.d.d ... .d.d.d: tables this deep in tables "
-      .. "can't be stored", fails("BAD_VALUE", pack, deep))
+    assert.is_truthy(fails("BAD_VALUE", pack, deep):find("value.d.d.d ... "
+      .. ".d.d.d: tables this deep in tables can't be stored", 1, true))
   end)
 
   it("keeps a message short whatever the path", function ()

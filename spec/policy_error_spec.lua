@@ -163,7 +163,7 @@ describe("a policy's answer", function ()
   it("that is no time raises BAD_VALUE", function ()
     local store = open()
     for answer, text in pairs {
-      ["12"] = "a string", [true] = "a boolean", [print] = "a function",
+      ["12"] = '"12"', [true] = "true", [print] = "a function",
     } do
       local d = store:dict("d", { expire = function () return answer end })
       local e = fails("BAD_VALUE", function () d.k = 1 end)
@@ -187,7 +187,7 @@ describe("a policy's answer", function ()
     clock.now, answer = START + 10, "never"
     assert.are.equal(0, (store:maintain()))
     assert.are.equal("BAD_VALUE", log[1].fields.error.code)
-    says(log[1].message, "gave a string", '"k"')
+    says(log[1].message, 'gave "never"', '"k"')
     answer = nil
     assert.are.equal(1, d.k)
   end)

@@ -200,9 +200,34 @@ describe("reads", function ()
     local stats = store:stats()
     assert.equal(90 + 101, stats.reads - before.reads)
     assert.equal(60 + 100, stats.found - before.found)
-    dict.fetch(d, "c", function () return 1 end)
-    dict.fetch(d, "c", function () return 1 end)
-    local later = store:stats()
-    assert.is_true(later.reads > stats.reads and later.found > stats.found)
+  end)
+
+  it("by fetch may close the store in a serializer", function ()
+    local store, path = helper.open()
+    local closes = { name = "closes", encode = function () return "x" end,
+      decode = function ()
+        store:close()
+        return 1
+      end }
+    store:dict("d", { serializer = closes }).a = 1
+    store = helper.open({}, path)
+    local d = store:dict("d", { serializer = closes })
+    pcall(dict.fetch, d, "a", function () return 2 end)
+    helper.fails("CLOSED", dict.get, d, "a")
+  end)
+
+  it("by fetch are one each, found where nothing was computed", function ()
+    local store = helper.open()
+    local d = store:dict "d"
+    for _, value in ipairs { "small", ("large"):rep(20000) } do
+      local before = store:stats()
+      for _ = 1, 3 do
+        assert.equal(value, dict.fetch(d, value:sub(1, 5),
+          function () return value end))
+      end
+      local stats = store:stats()
+      assert.equal(3, stats.reads - before.reads)
+      assert.equal(2, stats.found - before.found)
+    end
   end)
 end)

@@ -453,6 +453,7 @@ describe("transactions", function ()
     end)
     dict.update(d, "a", function ()
       fails("REENTRY", store.maintain, store)
+      return 1
     end)
   end)
 

@@ -80,12 +80,15 @@ lode_status lode_fetch_look (lode_coll *c, const lode_key *key, double early,
   if (st != LODE_OK)
     return st;
   st = look(c, t, key, early, value, found);
-  if (st == LODE_OK)
-    handle_count(s, *found != LODE_FETCH_NONE);
   if (st != LODE_OK || *found == LODE_FETCH_NONE ||
       *found == LODE_FETCH_NOTHING)
     handle_done(s);
   return st;
+}
+
+void lode_fetch_count (lode_coll *c, bool found) {
+  if (c->store != NULL) /* a callback may have closed it */
+    handle_count(c->store, found);
 }
 
 lode_status lode_get_stale (lode_coll *c, const lode_key *key,

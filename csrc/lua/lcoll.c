@@ -97,6 +97,14 @@ int lcoll_stats (lua_State *L, lcoll *c) {
   return 1;
 }
 
+int lcoll__call (lua_State *L) {
+  return lhandle_raise(L, 1, 0, LODE_BAD_ARGUMENT, "%s can't be called: read "
+                       "it as a table, d[key], and walk it with %s, or with "
+                       "pairs where this Lua knows __pairs", lerror_got(L, 1),
+                       lhandle_test(L, 1, LKIND_SET, sizeof(lcoll)) != NULL ?
+                       "set.each(s)" : "dict.pairs(d)");
+}
+
 int lcoll__tostring (lua_State *L) {
   lcoll *c = lhandle_test_coll(L, 1);
   char name[LODE_NAME_MAX];

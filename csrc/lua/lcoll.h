@@ -22,6 +22,8 @@ int lcoll_clear (lua_State *L, lcoll *c);
 int lcoll_name (lua_State *L, lcoll *c);
 /* [-0, +1, v] A table of sizes. */
 int lcoll_stats (lua_State *L, lcoll *c);
+/* [-n, +0, v] d(...), and for k in d do: neither is a function. */
+int lcoll__call (lua_State *L);
 /* [-0, +1, m] "lode.dict: users", whatever state it is in. */
 int lcoll__tostring (lua_State *L);
 

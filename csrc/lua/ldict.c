@@ -167,7 +167,9 @@ static int dict_delete_range (lua_State *L) {
   lode_status status;
   lrange r;
   lua_settop(L, 2);
-  if (!lua_istable(L, 2)) lerror_argument(L, 2, "a range (a table) expected");
+  if (!lua_istable(L, 2))
+    lerror_argument(L, 2, "a range expected, as { prefix = \"a\" }, got %s",
+                    lerror_got(L, 2));
   lrange_take_plain(L, 1, c, 2, &r);
   status = lode_delete_range(c->coll, &r.range, &n);
   if (status != LODE_OK) return lhandle_fail(L, 1, 0, status, NULL);
@@ -182,6 +184,7 @@ const luaL_Reg ldict_metamethods[] = {
   { "__newindex", dict__newindex },
   { "__len", dict_len },
   { "__pairs", lwalk_dict__pairs },
+  { "__call", lcoll__call },
   { "__tostring", lcoll__tostring },
   { "__gc", lstore_coll__gc },
   { NULL, NULL }

@@ -9,6 +9,7 @@
 #define PARTS 8   /* elements of a tuple that a message shows */
 #define NAMED 200 /* bytes of a path or a name that are shown as they are */
 #define LETTERS 32 /* of a name that is compared with others */
+#define FAR 4      /* edits from one name to another that isn't meant */
 
 static const char metatable = 'e'; /* its address is the registry's key */
 
@@ -41,10 +42,29 @@ static void push_quoted (lua_State *L, int i) {
   luaL_pushresult(&b);
 }
 
+/* [-0, +1, m] What can be no key, or part of one: "a table", "a dict". */
+static void push_kind (lua_State *L, int i) {
+  int base = lua_gettop(L);
+  const char *name = NULL;
+  i = lua_absindex(L, i);
+  if (lua_type(L, i) == LUA_TUSERDATA &&
+      luaL_getmetafield(L, i, "__name") != 0)
+    name = lua_tostring(L, -1);
+  if (name == NULL) name = luaL_typename(L, i);
+  else if (strncmp(name, "lode.", 5) == 0) name += 5;
+  lua_pushfstring(L, "a %s", name);
+  if (lua_gettop(L) > base + 1) lua_remove(L, base + 1);
+}
+
 /* [-0, +1, m] */
 static void push_scalar (lua_State *L, int i) {
-  if (lua_type(L, i) == LUA_TSTRING) push_quoted(L, i);
-  else luaL_tolstring(L, i, NULL);
+  switch (lua_type(L, i)) {
+    case LUA_TSTRING: push_quoted(L, i); break;
+    case LUA_TNIL: case LUA_TBOOLEAN: case LUA_TNUMBER:
+      luaL_tolstring(L, i, NULL);
+      break;
+    default: push_kind(L, i);
+  }
 }
 
 void lerror_push_key (lua_State *L, int i) {
@@ -128,21 +148,10 @@ static int error__tostring (lua_State *L) {
 }
 
 const char *lerror_got (lua_State *L, int i) {
-  int type = lua_type(L, i);
-  const char *name;
+  if (lua_type(L, i) == LUA_TNONE) return "nothing";
   luaL_checkstack(L, 6, NULL);
-  if (type == LUA_TNONE) return "nothing";
-  if (type == LUA_TTHREAD) return "a coroutine";
-  if (type <= LUA_TSTRING && type != LUA_TLIGHTUSERDATA) {
-    push_scalar(L, i);
-    return lua_tostring(L, -1);
-  }
-  if (type != LUA_TUSERDATA || luaL_getmetafield(L, i, "__name") == LUA_TNIL ||
-      lua_type(L, -1) != LUA_TSTRING) /* nil is not pushed */
-    return lua_pushfstring(L, "a %s", luaL_typename(L, i));
-  name = lua_tostring(L, -1);
-  return lua_pushfstring(L, "a %s", strncmp(name, "lode.", 5) == 0 ?
-                                    name + 5 : name);
+  push_scalar(L, i);
+  return lua_tostring(L, -1);
 }
 
 /* }================================================================== */
@@ -185,12 +194,13 @@ static const char *name_at (const void *names, size_t stride, size_t at) {
   return name;
 }
 
-/* The name that may be meant; null: none is near. */
-static const char *nearest (const char *given, const void *names,
+const char *lerror_nearest (lua_State *L, int i, const void *names,
                             size_t stride) {
   char theirs[LETTERS], ours[LETTERS];
-  size_t m = letters_of(given, theirs), least = 4;
+  size_t m, least = FAR;
   const char *name, *best = NULL;
+  if (lua_type(L, i) != LUA_TSTRING) return NULL;
+  m = letters_of(lua_tostring(L, i), theirs);
   for (size_t at = 0; (name = name_at(names, stride, at)) != NULL; at++) {
     size_t n = letters_of(name, ours);
     size_t far = edits(theirs, m, ours, n);
@@ -204,13 +214,14 @@ static const char *nearest (const char *given, const void *names,
 
 const char *lerror_unknown (lua_State *L, int i, const void *names,
                             size_t stride) {
-  const char *name = lua_type(L, i) == LUA_TSTRING ?
-                     nearest(lua_tostring(L, i), names, stride) : NULL;
+  const char *name = lerror_nearest(L, i, names, stride);
   luaL_checkstack(L, 8, NULL);
   lerror_push_key(L, i);
   if (name != NULL)
-    return lua_pushfstring(L, "%s: is '%s' meant?", lua_tostring(L, -1), name);
-  lua_pushfstring(L, "%s: there are %s", lua_tostring(L, -1),
+    return lua_pushfstring(L, "%s: is '%s' meant?", lua_tostring(L, -1),
+                           name);
+  lua_pushfstring(L, "%s: there %s %s", lua_tostring(L, -1),
+                  name_at(names, stride, 1) != NULL ? "are" : "is",
                   name_at(names, stride, 0));
   for (size_t at = 1; (name = name_at(names, stride, at)) != NULL; at++) {
     lua_pushfstring(L, "%s%s", name_at(names, stride, at + 1) != NULL ?
@@ -301,7 +312,7 @@ int lerror_raise (lua_State *L, lode_status status, const char *format,
 ** Arguments
 ** =================================================================== */
 
-/* [-0, +1, m] "bad argument #2 to 'get': ", not counting what has the colon */
+/* [-0, +1, m] "bad argument #2 to 'get': ", not counting a method's object */
 static void push_argument (lua_State *L, int arg) {
   lua_Debug ar;
   ar.name = NULL;

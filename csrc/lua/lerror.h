@@ -48,15 +48,22 @@ int lerror_lua_raise (lua_State *L);
 void lerror_push_key (lua_State *L, int i);
 
 /*
-** [-0, +(0..2), m] What is at `i`, for "got ...": a string in quotes and cut,
+** [-0, +(0..1), m] What is at `i`, for "got ...": a string in quotes and cut,
 ** a number, nil, "a table", "a dict". Valid while it stays on the stack.
 */
 const char *lerror_got (lua_State *L, int i);
 
 /*
+** The name that may be meant by what is at `i`; null: none is near. `names`
+** is an array of structs of `stride` bytes, which begin with a name; the last
+** one's is null.
+*/
+const char *lerror_nearest (lua_State *L, int i, const void *names,
+                            size_t stride);
+
+/*
 ** [-0, +2, m] The name at `i`, which is none of `names`, and what to write:
-** "tll": is 'ttl' meant? or all that there are. `names` is an array of
-** structs of `stride` bytes, which begin with a name; the last one's is null.
+** "tll": is 'ttl' meant? or all that there are.
 */
 const char *lerror_unknown (lua_State *L, int i, const void *names,
                             size_t stride);

@@ -281,8 +281,10 @@ int lexpr__index (lua_State *L) {
 
 /* [-3, +0, v] An expression has nothing to assign to. */
 int lexpr__newindex (lua_State *L) {
-  return lerror_raise(L, LODE_BAD_ARGUMENT, "an expression can't be changed: "
-                      "change the sets, or keep it with set.save");
+  lexpr__tostring(L);
+  return lerror_raise(L, LODE_BAD_ARGUMENT, "%s can't be changed: change its "
+                      "sets, or keep it with set.save",
+                      lua_tostring(L, -1));
 }
 
 /* [-1, +1, m] Two sets and their operator: "lode.expr: (a + b)". */

@@ -38,7 +38,8 @@ static uint64_t span (lua_State *L, const char *name, bool above_zero) {
   uint64_t ms;
   if (!ltime_span(L, -1, &ms) || (above_zero && ms == 0)) {
     lerror_argument(L, OPTIONS, "option '%s': a number of seconds %s "
-                    "expected", name, above_zero ? "above 0" : "from 0 on");
+                    "expected, got %s", name,
+                    above_zero ? "above 0" : "from 0 on", lerror_got(L, -1));
   }
   return ms;
 }
@@ -52,13 +53,16 @@ static double read_early (lua_State *L) {
   lua_Number beta = lua_tonumber(L, -1);
   if (lua_type(L, -1) != LUA_TNUMBER || !(beta >= 0 && isfinite(beta))) {
     lerror_argument(L, OPTIONS, "option 'early': a number from 0 on "
-                    "expected");
+                    "expected, got %s", lerror_got(L, -1));
   }
   return lode_fetch_draw(beta);
 }
 
 /* [-0, +0, v] Reads the option on the top; its name is below it. */
 static void read_option (lua_State *L, plan *p) {
+  static const char *const names[] = {
+    "ttl", "negative", "stale", "early", "wait", NULL
+  };
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) :
                      "";
   if (strcmp(name, "ttl") == 0) p->ttl = span(L, name, true);
@@ -72,9 +76,8 @@ static void read_option (lua_State *L, plan *p) {
     p->wait = ms < INT_MAX ? (unsigned)ms : INT_MAX;
   }
   else {
-    lerror_push_key(L, -2);
-    lerror_argument(L, OPTIONS, "unknown option %s: there are ttl, negative, "
-                    "stale, early and wait", lua_tostring(L, -1));
+    lerror_argument(L, OPTIONS, "unknown option %s",
+                    lerror_unknown(L, -2, names, sizeof(*names)));
   }
 }
 
@@ -90,7 +93,7 @@ static void read_plan (lua_State *L, const lcoll *c, plan *p) {
   else if (lua_type(L, OPTIONS) == LUA_TNUMBER)
     p->ttl = ltime_ttl(L, OPTIONS, LODE_TTL_OWN);
   else lerror_argument(L, OPTIONS, "a time to live or a table of options "
-                       "expected, got %s", luaL_typename(L, OPTIONS));
+                       "expected, got %s", lerror_got(L, OPTIONS));
   if (c->raw && (p->ttl != LODE_TTL_OWN || p->negative != 0))
     lerror_argument(L, OPTIONS, "entries of a raw dict have no time to "
                     "live: leave ttl and negative out");
@@ -172,7 +175,11 @@ static int compute (lua_State *L) {
   enum { JOB = OPTIONS, VALUE };
   const job *j = lua_touserdata(L, JOB);
   uint64_t began;
-  if (is_answer(look(L, j->coll, &j->key, j->plan->early))) return 1;
+  if (is_answer(look(L, j->coll, &j->key, j->plan->early))) {
+    lode_fetch_count(j->coll->coll, true);
+    return 1;
+  }
+  lode_fetch_count(j->coll->coll, false);
   lua_settop(L, JOB);
   began = monotonic_ns();
   lua_pushvalue(L, FN);
@@ -209,6 +216,7 @@ static int claim (lua_State *L, lcoll *c, const plan *p, int stale) {
                             stale != 0 || inside ? 0 : p->wait);
   claimed = status == LODE_OK;
   if (stale != 0 && (status == LODE_BUSY || status == LODE_READONLY)) {
+    lode_fetch_count(c->coll, true);
     lua_pushvalue(L, stale);
     return 1;
   }
@@ -231,12 +239,15 @@ static int dict_fetch (lua_State *L) {
   lua_settop(L, OPTIONS);
   if (lua_type(L, FN) != LUA_TFUNCTION)
     lerror_argument(L, FN, "a function expected, got %s",
-                    luaL_typename(L, FN));
+                    lerror_got(L, FN));
   read_plan(L, c, &p);
   lkey_check(L, SELF, c, KEY);
   lkey_take(L, SELF, c, KEY, &key);
   found = look(L, c, &key, p.early);
-  if (is_answer(found)) return 1;
+  if (is_answer(found)) {
+    lode_fetch_count(c->coll, true);
+    return 1;
+  }
   lua_replace(L, VALUE);
   lua_settop(L, VALUE);
   return claim(L, c, &p, found == LODE_FETCH_STALE ? VALUE : 0);

@@ -59,16 +59,28 @@ void lhandle_set_number (lua_State *L, const char *name, uint64_t n) {
   lua_setfield(L, -2, name);
 }
 
-int lhandle_wrong (lua_State *L, int i, const char *expected) {
-  const char *got = luaL_typename(L, i);
-  for (int kind = 0; kind < LKINDS; kind++) {
-    static const char *const names[LKINDS] = {
-      "a store", "a dict", "a set", "an expression", "a walk"
-    };
-    if (lhandle_test(L, i, (lkind)kind, sizeof(void *)) != NULL)
-      got = names[kind];
+/* What to do where something else than `expected` was given. */
+static const char *advice (lua_State *L, int i, const char *expected) {
+  if (strcmp(expected, "a store") == 0)
+    return "; a store's methods are called with a colon, as store:path()";
+  if (strcmp(expected, "a dict") == 0) {
+    return lhandle_test(L, i, LKIND_SET, sizeof(lcoll)) != NULL ?
+           "; the functions for sets are in lode.set" :
+           "; store:dict(name) gives one, and functions are called with a "
+           "dot, as dict.get(d, key)";
   }
-  return lerror_argument(L, i, "%s expected, got %s", expected, got);
+  if (strcmp(expected, "a set") == 0) {
+    return lhandle_test(L, i, LKIND_DICT, sizeof(lcoll)) != NULL ?
+           "; the functions for dicts are in lode.dict" :
+           "; store:set(name) gives one, and functions are called with a "
+           "dot, as set.add(s, member)";
+  }
+  return "";
+}
+
+int lhandle_wrong (lua_State *L, int i, const char *expected) {
+  return lerror_argument(L, i, "%s expected, got %s%s", expected,
+                         lerror_got(L, i), advice(L, i, expected));
 }
 
 /* }================================================================== */
@@ -156,12 +168,16 @@ int lhandle_fail (lua_State *L, int self, int key, lode_status status,
   luaL_checkstack(L, 16, NULL);
   self = lua_absindex(L, self);
   if (status == LODE_CALLBACK) {
-    if (lhooks_take_error(L)) return lua_error(L);
+    if (lhooks_take_error(L)) {
+      lerror_locate(L);
+      return lua_error(L);
+    }
     lua_pushliteral(L, "a function that this call asks is gone: the dict or "
                     "set it was given to was collected");
     return fail(L, self, key, LODE_CLOSED);
   }
-  if (status == LODE_CLOSED) text = "the store is closed";
+  if (status == LODE_CLOSED)
+    text = "the store is closed; open it again, and its dicts and sets";
   else if (text == NULL) text = words_of(L, self);
   lua_pushstring(L, text != NULL ? text : "the call failed");
   return fail(L, self, key, status);

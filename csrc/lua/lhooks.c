@@ -171,11 +171,8 @@ static void push_entry (lua_State *L, lcall *c) {
 
 /* [-0, +1, m] Pushes what an answer is that isn't what was asked for. */
 static const char *push_answer (lua_State *L, int i) {
-  if (lua_type(L, i) != LUA_TNUMBER)
-    return lua_pushfstring(L, "a %s", luaL_typename(L, i));
-  if (isnan(lua_tonumber(L, i))) return lua_pushfstring(L, "NaN");
-  lua_pushvalue(L, i);
-  return lua_tostring(L, -1);
+  bool nan = lua_type(L, i) == LUA_TNUMBER && isnan(lua_tonumber(L, i));
+  return nan ? "NaN" : lerror_got(L, i);
 }
 
 /* }================================================================== */

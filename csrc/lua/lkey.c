@@ -42,17 +42,17 @@ static lode_status add_scalar (lua_State *L, int i, lode_buffer *b) {
 */
 static void push_reason (lua_State *L, int i, lua_Integer at) {
   bool number = lua_type(L, i) == LUA_TNUMBER; /* so it is NaN */
-  const char *type = luaL_typename(L, i);
-  const char *article = number || lua_isnil(L, i) ? "" : "a ";
-  if (lua_type(L, i) == LUA_TSTRING) {
-    lua_pushfstring(L, "a key has at most %d bytes", (int)LODE_KEY_MAX);
-    return;
+  const char *got = number ? "NaN" : lerror_got(L, i);
+  if (lua_type(L, i) == LUA_TSTRING)
+    lua_pushfstring(L, "a key has at most %d bytes; keep this string in a "
+                    "value", (int)LODE_KEY_MAX);
+  else if (at == 0) {
+    lua_pushfstring(L, "%s can't be a key: strings, numbers, booleans and "
+                    "tuples (arrays) of these can", got);
   }
-  if (number) type = "NaN";
-  if (at == 0) lua_pushfstring(L, "%s%s can't be a key", article, type);
   else {
-    lua_pushfstring(L, "key[%d]: %s%s can't be part of a tuple", (int)at,
-                    article, type);
+    lua_pushfstring(L, "key[%d]: %s can't be part of a tuple: strings, "
+                    "numbers and booleans can", (int)at, got);
   }
 }
 
@@ -77,7 +77,8 @@ static void add_tuple (lua_State *L, int self, int i, lode_buffer *b) {
   if (status != LODE_OK) fail_key(L, self, i, status);
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) fields++;
   if (fields != n) {
-    lua_pushliteral(L, "a tuple is an array without holes or other fields");
+    lua_pushliteral(L, "a table that is a key is a tuple, an array without "
+                    "holes or other fields, as {\"2026\", 11}");
     fail_key(L, self, i, LODE_BAD_KEY);
   }
 }
@@ -113,7 +114,8 @@ static void make_hashed (lua_State *L, int self, lcoll *c, int i,
     lua_call(L, 1, 1);
     if (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) == 0) {
       lhandle_fail(L, self, i, LODE_BAD_KEY,
-                   "the hash function gave no string of at least one byte");
+                   "the function 'hash' has to give a string of at least "
+                   "one byte, and did not");
     }
     if (!lhandle_is_open(c)) lhandle_closed(L, self);
     hash = string_at(L, -1);
@@ -127,8 +129,8 @@ static void push_serialized (lua_State *L, int self, lcoll *c, int i) {
   lua_pushvalue(L, i);
   lua_call(L, 1, 1);
   if (lua_type(L, -1) != LUA_TSTRING) {
-    lhandle_raise(L, self, i, LODE_BAD_KEY, "the key serializer's encode "
-                  "gave a %s, not a string", luaL_typename(L, -1));
+    lhandle_raise(L, self, i, LODE_BAD_KEY, "the key_serializer's encode "
+                  "has to give a string, and gave %s", lerror_got(L, -1));
   }
   if (!lhandle_is_open(c)) lhandle_closed(L, self);
 }
@@ -175,8 +177,8 @@ static void take_raw (lua_State *L, int self, lcoll *c, int i,
                       lode_key *key) {
   lode_slice hash = { NULL, 0 };
   if (lua_type(L, i) != LUA_TSTRING) {
-    lhandle_raise(L, self, i, LODE_BAD_KEY, "a %s can't be a key of a raw "
-                  "dict: only a string", luaL_typename(L, i));
+    lhandle_raise(L, self, i, LODE_BAD_KEY, "%s can't be a key of a raw "
+                  "dict: only a string can", lerror_got(L, i));
   }
   make(L, self, c, i, string_at(L, i), hash, key);
 }
@@ -218,9 +220,9 @@ void lkey_whole (lua_State *L, int self, lcoll *c, lode_slice whole,
 void lkey_push_prefix (lua_State *L, int self, lcoll *c, int i) {
   int type = lua_type(L, i);
   if (type != LUA_TSTRING && (type != LUA_TTABLE || c->raw)) {
-    lerror_raise(L, LODE_BAD_ARGUMENT, "prefix: %s expected, got %s",
-                 c->raw ? "a string" : "a string or a tuple",
-                 luaL_typename(L, i));
+    lerror_raise(L, LODE_BAD_ARGUMENT, "prefix: %s expected, got %s; numbers "
+                 "have from and to", c->raw ? "a string" :
+                 "a string or a tuple", lerror_got(L, i));
   }
   if (c->raw) lua_pushvalue(L, i);
   else push_whole(L, self, c, i);
@@ -254,8 +256,9 @@ void lkey_check (lua_State *L, int self, const lcoll *c, int i) {
     "a tuple"
   };
   if (c->key == LODE_ANY || has_type(L, i, c->key)) return;
-  lhandle_raise(L, self, i, LODE_BAD_KEY, "a key of this collection is %s, "
-                "not a %s", names[c->key], luaL_typename(L, i));
+  lhandle_raise(L, self, i, LODE_BAD_KEY, "a key of this collection is %s "
+                "(its option 'key'), not %s", names[c->key],
+                lerror_got(L, i));
 }
 
 /* }================================================================== */

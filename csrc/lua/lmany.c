@@ -155,9 +155,24 @@ static int dict_put_many (lua_State *L) {
 ** get_many, delete_many
 ** =================================================================== */
 
+/*
+** [-0, +0, v] BAD_ARGUMENT for a table at slot 2 that has fields but no
+** elements: whoever gives one means its keys.
+*/
+static void refuse_map (lua_State *L) {
+  if (lua_rawlen(L, 2) > 0) return;
+  lua_pushnil(L);
+  if (lua_next(L, 2) == 0) return;
+  lua_pop(L, 1);
+  lerror_push_key(L, -1);
+  lerror_argument(L, 2, "an array expected, as {\"a\", \"b\"}, got a table "
+                  "with the field %s and no elements", lua_tostring(L, -1));
+}
+
 /* [-0, +0, v] BAD_ARGUMENT unless an array is at slot 2. */
 static void check_array (lua_State *L) {
   if (!lua_istable(L, 2)) lhandle_wrong(L, 2, "an array of keys");
+  refuse_map(L);
 }
 
 /* [-2, +2, v] */
@@ -230,7 +245,8 @@ static void check_members (lua_State *L) {
     lua_insert(L, 2);
     lua_call(L, 1, 1);
   }
-  else if (!lua_istable(L, 2) && lua_type(L, 2) != LUA_TFUNCTION)
+  else if (lua_istable(L, 2)) refuse_map(L);
+  else if (lua_type(L, 2) != LUA_TFUNCTION)
     lhandle_wrong(L, 2, "an array, a set or an iterator function");
 }
 
@@ -369,7 +385,8 @@ static int copy_body (lua_State *L) {
   else n = 1;
   if (n > 0) {
     return lhandle_raise(L, STORE, 0, LODE_INCOMPATIBLE, "'%s' is there "
-                         "already: a copy is a new collection",
+                         "already: a copy is a new collection; drop that "
+                         "one, or take another name",
                          lua_tostring(L, NAME));
   }
   target = lua_touserdata(L, TARGET);

@@ -80,6 +80,32 @@ static const luaL_Reg *const set_functions[] = {
   lexpr_functions, ltime_set_functions, NULL
 };
 
+/* [-1, +0, v] What isn't there is a mistake: a store is no dict. */
+static int store__index (lua_State *L) {
+  lerror_push_key(L, 2);
+  return lerror_raise(L, LODE_BAD_ARGUMENT, "a store has no method %s: "
+                      "store:dict(name) opens a dict of it, store:set(name) "
+                      "a set, and these have the entries",
+                      lua_tostring(L, -1));
+}
+
+/* [-3, +0, v] */
+static int store__newindex (lua_State *L) {
+  lerror_push_key(L, 2);
+  return lerror_raise(L, LODE_BAD_ARGUMENT, "the field %s of a store can't "
+                      "be set: entries are in its dicts and sets, which "
+                      "store:dict(name) and store:set(name) open",
+                      lua_tostring(L, -1));
+}
+
+/* [-n, +0, v] lode.dict(store, name), lode.set(store, name) */
+static int library__call (lua_State *L) {
+  const char *name = lua_tostring(L, lua_upvalueindex(1));
+  return lerror_raise(L, LODE_BAD_ARGUMENT, "lode.%s is a table of "
+                      "functions, as lode.%s.len: store:%s(name) opens a %s",
+                      name, name, name, name);
+}
+
 /* [-0, +0, m] Makes every metatable. */
 static void make_metatables (lua_State *L) {
   int set, expr;
@@ -89,11 +115,17 @@ static void make_metatables (lua_State *L) {
   lhandle_metatable(L, LKIND_STORE, "lode.store", lstore_metamethods);
   lua_newtable(L);
   luaL_setfuncs(L, lstore_methods, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, store__index);
   lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, store__newindex);
+  lua_setfield(L, -2, "__newindex");
   lhandle_metatable(L, LKIND_DICT, "lode.dict", ldict_metamethods);
   lhandle_metatable(L, LKIND_SET, "lode.set", lset_metamethods);
   set = lua_gettop(L);
-  lhandle_metatable(L, LKIND_EXPR, "lode.expr", lset_expr_metamethods);
+  lhandle_metatable(L, LKIND_EXPR, "lode.expression", lset_expr_metamethods);
   expr = lua_gettop(L);
   lexpr_operators(L, set, expr);
   lhandle_metatable(L, LKIND_WALK, "lode.walk", walk_metamethods);
@@ -105,6 +137,11 @@ static void set_library (lua_State *L, const char *name,
                          const luaL_Reg *const *parts) {
   lua_newtable(L);
   for (; *parts != NULL; parts++) luaL_setfuncs(L, *parts, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, library__call, 1);
+  lua_setfield(L, -2, "__call");
+  lua_setmetatable(L, -2);
   lua_setfield(L, -2, name);
 }
 

@@ -43,32 +43,6 @@ static void wrong (reading *r, const char *expected) {
   refuse(r, "%s expected, got %s", expected, lerror_got(r->L, r->value));
 }
 
-/* [-0, +0, v] Reads each field of the table at `i` by its option. */
-static void read_all (lua_State *L, int i, int self, const char *call,
-                      const option *options, void *out) {
-  reading r = { L, call, NULL, 0, self, out };
-  if (lua_isnoneornil(L, i)) return;
-  if (!lua_istable(L, i))
-    lerror_argument(L, i, "a table of options expected, got %s",
-                    lerror_got(L, i));
-  luaL_checkstack(L, 16, NULL);
-  for (lua_pushnil(L); lua_next(L, i) != 0; lua_settop(L, r.value - 1)) {
-    const option *o = options;
-    r.value = lua_gettop(L);
-    if (lua_type(L, -2) == LUA_TSTRING) {
-      r.name = lua_tostring(L, -2);
-      while (o->name != NULL && strcmp(o->name, r.name) != 0) o++;
-    }
-    else while (o->name != NULL) o++;
-    if (o->name == NULL) {
-      lerror_raise(L, LODE_BAD_ARGUMENT, "%s: unknown option %s", call,
-                   lerror_unknown(L, r.value - 1, options, sizeof(option)));
-    }
-    r.out = (char *)out + o->offset;
-    o->read(&r);
-  }
-}
-
 static void read_flag (reading *r) {
   if (!lua_isboolean(r->L, r->value)) wrong(r, "a boolean");
   *(bool *)r->out = lua_toboolean(r->L, r->value) != 0;
@@ -208,47 +182,6 @@ static void read_level (reading *r) {
   lhandle_set_slot(r->L, r->self, STORE_LEVEL);
 }
 
-void loptions_open (lua_State *L, int i, int self, lode_options *o) {
-  static const option options[] = {
-    { "readonly", read_flag, offsetof(lode_options, readonly) },
-    { "create", read_flag, offsetof(lode_options, create) },
-    { "single_file", read_flag, offsetof(lode_options, single_file) },
-    { "allow_unsafe_fs", read_flag,
-      offsetof(lode_options, allow_unsafe_fs) },
-    { "checksum", read_flag, offsetof(lode_options, checksum) },
-    { "mode", read_mode, offsetof(lode_options, mode) },
-    { "map_size", read_bytes, offsetof(lode_options, map_size) },
-    { "max_size", read_bytes, offsetof(lode_options, max_size) },
-    { "collections", read_count, offsetof(lode_options, collections) },
-    { "readers", read_count, offsetof(lode_options, readers) },
-    { "lock_timeout", read_timeout, offsetof(lode_options, lock_timeout) },
-    { "durability", read_durability, offsetof(lode_options, durability) },
-    { "flush_ops", read_count, offsetof(lode_options, flush_ops) },
-    { "flush_bytes", read_bytes, offsetof(lode_options, flush_bytes) },
-    { "flush_ms", read_count, offsetof(lode_options, flush_ms) },
-    { "autoflush_on_read", read_flag,
-      offsetof(lode_options, autoflush_on_read) },
-    { "maintenance", read_maintenance,
-      offsetof(lode_options, maintenance) },
-    { "check", read_check, 0 },
-    { "clock", read_clock, 0 },
-    { "name", read_name, 0 },
-    { "log", read_log, 0 },
-    { "log_level", read_level, 0 },
-    { NULL, NULL, 0 }
-  };
-  lode_options_init(o);
-  lua_pushinteger(L, loptions_level("warn"));
-  lhandle_set_slot(L, self, STORE_LEVEL);
-  read_all(L, i, self, "lode.open", options, o);
-  if (o->clock != NULL && o->maintenance == LODE_BACKGROUND) {
-    lerror_raise(L, LODE_BAD_ARGUMENT, "lode.open: option 'clock': not with "
-                 "maintenance = \"background\", whose thread can't call "
-                 "Lua; leave the sweeps to the writes (\"inline\") or to "
-                 "store:maintain() (\"off\")");
-  }
-}
-
 /* }================================================================== */
 
 /* {==================================================================
@@ -366,7 +299,7 @@ static void read_cache (reading *r) {
 static void read_ttl (reading *r) {
   lua_Number n = lua_tonumber(r->L, r->value);
   if (lua_type(r->L, r->value) != LUA_TNUMBER || !(n > 0) || isinf(n)) {
-    refuse(r, "a number of seconds above 0 expected, got %s; leave it out and "
+    refuse(r, "a number of seconds above 0 expected, got %s; without it "
            "entries stay", lerror_got(r->L, r->value));
   }
   *(uint64_t *)r->out = ltime_ttl(r->L, r->value, 0);
@@ -456,31 +389,120 @@ static void check_together (lua_State *L, const char *call, const lcoll *c,
   }
 }
 
+/* }================================================================== */
+
+/* {==================================================================
+** All of them
+** =================================================================== */
+
+static const option open_options[] = {
+  { "readonly", read_flag, offsetof(lode_options, readonly) },
+  { "create", read_flag, offsetof(lode_options, create) },
+  { "single_file", read_flag, offsetof(lode_options, single_file) },
+  { "allow_unsafe_fs", read_flag, offsetof(lode_options, allow_unsafe_fs) },
+  { "checksum", read_flag, offsetof(lode_options, checksum) },
+  { "mode", read_mode, offsetof(lode_options, mode) },
+  { "map_size", read_bytes, offsetof(lode_options, map_size) },
+  { "max_size", read_bytes, offsetof(lode_options, max_size) },
+  { "collections", read_count, offsetof(lode_options, collections) },
+  { "readers", read_count, offsetof(lode_options, readers) },
+  { "lock_timeout", read_timeout, offsetof(lode_options, lock_timeout) },
+  { "durability", read_durability, offsetof(lode_options, durability) },
+  { "flush_ops", read_count, offsetof(lode_options, flush_ops) },
+  { "flush_bytes", read_bytes, offsetof(lode_options, flush_bytes) },
+  { "flush_ms", read_count, offsetof(lode_options, flush_ms) },
+  { "autoflush_on_read", read_flag,
+    offsetof(lode_options, autoflush_on_read) },
+  { "maintenance", read_maintenance, offsetof(lode_options, maintenance) },
+  { "check", read_check, 0 },
+  { "clock", read_clock, 0 },
+  { "name", read_name, 0 },
+  { "log", read_log, 0 },
+  { "log_level", read_level, 0 },
+  { NULL, NULL, 0 }
+};
+
+static const option coll_options[] = { /* a set's begin at the fourth */
+  { "value", read_type, offsetof(lode_coll_options, value) },
+  { "serializer", read_serializer, offsetof(lode_coll_options, serializer) },
+  { "cache", read_cache, 0 },
+  { "key", read_type, offsetof(lode_coll_options, key) },
+  { "key_serializer", read_key_serializer,
+    offsetof(lode_coll_options, key_serializer) },
+  { "hash", read_hash, offsetof(lode_coll_options, custom_hash) },
+  { "raw", read_flag, offsetof(lode_coll_options, raw) },
+  { "ttl", read_ttl, offsetof(lode_coll_options, ttl) },
+  { "expire", read_expire, 0 },
+  { "on_expire", read_on_expire, offsetof(lode_coll_options, on_expire) },
+  { "max_entries", read_bytes, offsetof(lode_coll_options, max_entries) },
+  { "max_bytes", read_bytes, offsetof(lode_coll_options, max_bytes) },
+  { "evict", read_evict, offsetof(lode_coll_options, evict) },
+  { "times", read_flag, offsetof(lode_coll_options, times) },
+  { "rearm", read_flag, offsetof(lode_coll_options, rearm) },
+  { NULL, NULL, 0 }
+};
+
+/*
+** [-0, +0, v] BAD_ARGUMENT for the option whose name is at `i`, which may be
+** one of the other call's.
+*/
+static void unknown (lua_State *L, int i, const char *call,
+                     const option *options) {
+  const option *others = options == open_options ? coll_options :
+                                                   open_options;
+  const char *name = lerror_nearest(L, i, options, sizeof(option)) == NULL ?
+                     lerror_nearest(L, i, others, sizeof(option)) : NULL;
+  if (name == NULL) {
+    lerror_raise(L, LODE_BAD_ARGUMENT, "%s: unknown option %s", call,
+                 lerror_unknown(L, i, options, sizeof(option)));
+  }
+  lerror_raise(L, LODE_BAD_ARGUMENT, "%s: unknown option %s: '%s' is an "
+               "option of %s", call, lerror_got(L, i), name, others == open_options ?
+               "lode.open" : "store:dict");
+}
+
+/* [-0, +0, v] Reads each field of the table at `i` by its option. */
+static void read_all (lua_State *L, int i, int self, const char *call,
+                      const option *options, void *out) {
+  reading r = { L, call, NULL, 0, self, out };
+  if (lua_isnoneornil(L, i)) return;
+  if (!lua_istable(L, i))
+    lerror_argument(L, i, "a table of options expected, got %s",
+                    lerror_got(L, i));
+  luaL_checkstack(L, 16, NULL);
+  for (lua_pushnil(L); lua_next(L, i) != 0; lua_settop(L, r.value - 1)) {
+    const option *o = options;
+    r.value = lua_gettop(L);
+    if (lua_type(L, -2) == LUA_TSTRING) {
+      r.name = lua_tostring(L, -2);
+      while (o->name != NULL && strcmp(o->name, r.name) != 0) o++;
+    }
+    else while (o->name != NULL) o++;
+    if (o->name == NULL) unknown(L, r.value - 1, call, options);
+    r.out = (char *)out + o->offset;
+    o->read(&r);
+  }
+}
+
+void loptions_open (lua_State *L, int i, int self, lode_options *o) {
+  lode_options_init(o);
+  lua_pushinteger(L, loptions_level("warn"));
+  lhandle_set_slot(L, self, STORE_LEVEL);
+  read_all(L, i, self, "lode.open", open_options, o);
+  if (o->clock != NULL && o->maintenance == LODE_BACKGROUND) {
+    lerror_raise(L, LODE_BAD_ARGUMENT, "lode.open: option 'clock': not with "
+                 "maintenance = \"background\", whose thread can't call "
+                 "Lua; leave the sweeps to the writes (\"inline\") or to "
+                 "store:maintain() (\"off\")");
+  }
+}
+
 void loptions_coll (lua_State *L, int i, int self, lode_kind kind,
                     lode_coll_options *o) {
-  static const option options[] = { /* a set's begin at the fourth */
-    { "value", read_type, offsetof(lode_coll_options, value) },
-    { "serializer", read_serializer,
-      offsetof(lode_coll_options, serializer) },
-    { "cache", read_cache, 0 },
-    { "key", read_type, offsetof(lode_coll_options, key) },
-    { "key_serializer", read_key_serializer,
-      offsetof(lode_coll_options, key_serializer) },
-    { "hash", read_hash, offsetof(lode_coll_options, custom_hash) },
-    { "raw", read_flag, offsetof(lode_coll_options, raw) },
-    { "ttl", read_ttl, offsetof(lode_coll_options, ttl) },
-    { "expire", read_expire, 0 },
-    { "on_expire", read_on_expire, offsetof(lode_coll_options, on_expire) },
-    { "max_entries", read_bytes, offsetof(lode_coll_options, max_entries) },
-    { "max_bytes", read_bytes, offsetof(lode_coll_options, max_bytes) },
-    { "evict", read_evict, offsetof(lode_coll_options, evict) },
-    { "times", read_flag, offsetof(lode_coll_options, times) },
-    { "rearm", read_flag, offsetof(lode_coll_options, rearm) },
-    { NULL, NULL, 0 }
-  };
   const char *call = kind == LODE_SET ? "store:set" : "store:dict";
   memset(o, 0, sizeof(*o));
-  read_all(L, i, self, call, kind == LODE_SET ? options + 3 : options, o);
+  read_all(L, i, self, call,
+           kind == LODE_SET ? coll_options + 3 : coll_options, o);
   check_together(L, call, lua_touserdata(L, self), o);
 }
 

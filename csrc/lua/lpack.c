@@ -194,15 +194,15 @@ static lode_status refuse (encoder *e, const frame *f, const char *words) {
   return e->error->status = LODE_BAD_VALUE;
 }
 
-/* The same for what is at `i`: its type can't do what `why` says. */
+/* The same for what is at `i`: its type can't be `why`, as others can. */
 static lode_status refuse_type (encoder *e, const frame *f, int i,
-                                const char *why) {
+                                const char *why, const char *others) {
   int type = lua_type(e->L, i);
-  char words[80];
-  snprintf(words, sizeof(words), "%s%s can't be %s",
+  char words[120];
+  snprintf(words, sizeof(words), "%s%s can't be %s; %s can",
            type == LUA_TNIL ? "" :
            type == LUA_TLIGHTUSERDATA ? "a light " : "a ",
-           lua_typename(e->L, type), why);
+           lua_typename(e->L, type), why, others);
   return refuse(e, f, words);
 }
 
@@ -355,7 +355,8 @@ static lode_status encode_key (encoder *e, int i, const frame *f) {
     case LUA_TSTRING: return encode_string(e, i, f);
     case LUA_TNUMBER: return encode_number(e, i);
     case LUA_TBOOLEAN: return encode_boolean(e, i);
-    default: return refuse_type(e, f->up, i, "a key");
+    default: return refuse_type(e, f->up, i, "a key",
+                                "strings, numbers and booleans");
   }
 }
 
@@ -408,10 +409,12 @@ static lode_status encode_table (encoder *e, int t, const frame *up) {
   uint64_t n;
   for (; up != NULL; up = up->up) {
     if (up->table == f.table)
-      return refuse(e, f.up, "a table inside itself can't be stored");
+      return refuse(e, f.up, "a table inside itself can't be stored; put "
+                    "a key in its place");
   }
   if (f.depth > LVALUE_DEPTH)
-    return refuse(e, f.up, "tables this deep in tables can't be stored");
+    return refuse(e, f.up, "tables this deep in tables can't be stored; "
+                  "128 levels can");
   if (f.depth % LEVELS == 0 && !lua_checkstack(e->L, SLOTS))
     return no_memory(e);
   n = lua_rawlen(e->L, t);
@@ -427,7 +430,8 @@ static lode_status encode_value (encoder *e, int i, const frame *f) {
     case LUA_TNUMBER: return encode_number(e, i);
     case LUA_TBOOLEAN: return encode_boolean(e, i);
     case LUA_TTABLE: return encode_table(e, i, f);
-    default: return refuse_type(e, f, i, "stored");
+    default: return refuse_type(e, f, i, "stored", "booleans, numbers, "
+                                "strings and tables of these");
   }
 }
 

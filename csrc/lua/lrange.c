@@ -25,8 +25,8 @@ static void check_names (lua_State *L, int i) {
       while (*name != NULL && strcmp(*name, field) != 0) name++;
       if (*name != NULL) continue;
     }
-    lerror_push_key(L, -2);
-    lerror_argument(L, i, "a range has no field %s", lua_tostring(L, -1));
+    lerror_argument(L, i, "a range has no field %s",
+                    lerror_unknown(L, -2, names, sizeof(*names)));
   }
 }
 
@@ -34,7 +34,8 @@ static bool read_flag (lua_State *L, int i, const char *name) {
   bool flag;
   lua_getfield(L, i, name);
   if (!lua_isnil(L, -1) && !lua_isboolean(L, -1))
-    lerror_argument(L, i, "%s: a boolean expected", name);
+    lerror_argument(L, i, "%s: a boolean expected, got %s", name,
+                    lerror_got(L, -1));
   flag = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);
   return flag;
@@ -45,7 +46,8 @@ static uint64_t read_limit (lua_State *L, int i) {
   if (lua_getfield(L, i, "limit") != LUA_TNIL) {
     lua_Number n = lua_tonumber(L, -1);
     if (lua_type(L, -1) != LUA_TNUMBER || !(n >= 0) || n != floor(n))
-      lerror_argument(L, i, "limit: a whole number from 0 on expected");
+      lerror_argument(L, i, "limit: a whole number from 0 on expected, "
+                      "got %s", lerror_got(L, -1));
     if (n < 0x1p63) limit = (uint64_t)n;
   }
   lua_pop(L, 1);
@@ -78,7 +80,9 @@ void lrange_take (lua_State *L, int self, lcoll *c, int i, lrange *r) {
   lode_range *range = &r->range;
   lrange_all(r);
   if (lua_isnoneornil(L, i)) return;
-  if (!lua_istable(L, i)) lerror_argument(L, i, "a range (a table) expected");
+  if (!lua_istable(L, i))
+    lerror_argument(L, i, "a range expected, as { prefix = \"a\" }, got %s",
+                    lerror_got(L, i));
   luaL_checkstack(L, 24, NULL);
   check_names(L, i);
   range->reverse = read_flag(L, i, "reverse");

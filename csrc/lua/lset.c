@@ -103,7 +103,8 @@ static int set__newindex (lua_State *L) {
     include(L, c);
   else {
     lhandle_raise(L, 1, 2, LODE_BAD_VALUE, "a member of a set is set to "
-                  "true or nil, not to a %s", luaL_typename(L, 3));
+                  "true or nil, not to %s; a dict keeps values",
+                  lerror_got(L, 3));
   }
   return 0;
 }
@@ -223,6 +224,7 @@ const luaL_Reg lset_metamethods[] = {
   { "__newindex", set__newindex },
   { "__len", set_len },
   { "__pairs", lwalk_set__pairs },
+  { "__call", lcoll__call },
   { "__tostring", lcoll__tostring },
   { "__gc", lstore_coll__gc },
   { NULL, NULL }

@@ -38,8 +38,8 @@ int lstore_open (lua_State *L) {
                     "lode.open(\"data\")", lerror_got(L, PATH));
   path = lua_tolstring(L, PATH, &size);
   if (size == 0 || strlen(path) != size)
-    lerror_argument(L, PATH, "a path expected, of bytes that aren't zero, got "
-                    "%s", lerror_got(L, PATH));
+    lerror_argument(L, PATH, "a path expected, of bytes that aren't zero, "
+                    "got %s", lerror_got(L, PATH));
   s = lhandle_new(L, LKIND_STORE, sizeof(lstore), STORE_SLOTS);
   lua_pushvalue(L, PATH);
   lhandle_set_slot(L, SELF, STORE_PATH);

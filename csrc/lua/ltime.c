@@ -24,7 +24,8 @@ uint64_t ltime_ttl (lua_State *L, int i, uint64_t otherwise) {
   if (lua_isnoneornil(L, i)) return otherwise;
   if (!ltime_span(L, i, &ms) || ms == 0) {
     lerror_argument(L, i, "a time to live is a number of seconds above 0, "
-                    "or math.huge for an entry without an end");
+                    "or math.huge for an entry without an end, not %s",
+                    lerror_got(L, i));
   }
   return ms;
 }
@@ -153,8 +154,8 @@ static uint64_t bound (lua_State *L, int i, const char *name) {
   lua_Integer n = 0;
   if (lua_type(L, -1) == LUA_TNUMBER) n = lua_tointegerx(L, -1, &whole);
   if (!whole || n < 1)
-    lerror_argument(L, i, "field '%s': a whole number above 0 expected",
-                    name);
+    lerror_argument(L, i, "field '%s': a whole number above 0 expected, got "
+                    "%s", name, lerror_got(L, -1));
   return (uint64_t)n;
 }
 
@@ -163,17 +164,18 @@ static uint64_t age (lua_State *L, int i) {
   uint64_t ms = 0;
   if (!ltime_span(L, -1, &ms))
     lerror_argument(L, i, "field 'age': a number of seconds from 0 on "
-                    "expected");
+                    "expected, got %s", lerror_got(L, -1));
   return ms;
 }
 
 /* [-0, +0, v] Reads the budget at `i`, nil or a table. */
 static void take_budget (lua_State *L, int i, lode_budget *b) {
+  static const char *const names[] = { "entries", "ms", "age", NULL };
   b->entries = b->ms = b->age = 0;
   if (lua_isnil(L, i)) return;
   if (!lua_istable(L, i))
-    lerror_argument(L, i, "a budget (a table) expected, got %s",
-                    luaL_typename(L, i));
+    lerror_argument(L, i, "a budget expected, as { ms = 1 }, got %s",
+                    lerror_got(L, i));
   for (lua_pushnil(L); lua_next(L, i) != 0; lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ?
                        lua_tostring(L, -2) : "";
@@ -181,9 +183,8 @@ static void take_budget (lua_State *L, int i, lode_budget *b) {
     else if (strcmp(name, "ms") == 0) b->ms = bound(L, i, name);
     else if (strcmp(name, "age") == 0) b->age = age(L, i);
     else {
-      lerror_push_key(L, -2);
-      lerror_argument(L, i, "unknown field %s: a budget has entries, ms and "
-                      "age", lua_tostring(L, -1));
+      lerror_argument(L, i, "unknown field %s",
+                      lerror_unknown(L, -2, names, sizeof(*names)));
     }
   }
 }

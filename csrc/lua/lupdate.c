@@ -121,7 +121,8 @@ static int dict_popitem (lua_State *L) {
     const char *end = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     last = strcmp(end, "last") == 0;
     if (!last && strcmp(end, "first") != 0)
-      lerror_argument(L, 2, "\"first\" or \"last\" expected");
+      lerror_argument(L, 2, "\"first\" or \"last\" expected, got %s",
+                      lerror_got(L, 2));
   }
   lua_pushboolean(L, last);
   lua_replace(L, 2);
@@ -150,14 +151,23 @@ static int dict_setdefault (lua_State *L) {
   return locked(L, 4, setdefault_body);
 }
 
-/* [-4, +1, e] */
+/*
+** [-4, +1, e] A nil deletes, but only one that was given: a function that
+** ends without a return has most likely forgotten it.
+*/
 static int update_body (lua_State *L) {
   enum { SELF = 1, KEY, FN, TTL, OLD, NEW };
   lcoll *c = lhandle_dict(L, SELF);
   bool there = lentry_get(L, SELF, c, KEY);
   lua_pushvalue(L, FN);
   lua_pushvalue(L, OLD);
-  lua_call(L, 1, 1);
+  lua_call(L, 1, LUA_MULTRET);
+  if (there && lua_gettop(L) < NEW) {
+    lhandle_raise(L, SELF, KEY, LODE_BAD_VALUE, "the function given to "
+                  "update returned nothing: it has to return the new value, "
+                  "or nil to delete the entry");
+  }
+  lua_settop(L, NEW);
   if (there || !lua_isnil(L, NEW)) store_value(L, NEW, TTL, there);
   return 1;
 }
@@ -167,8 +177,7 @@ static int dict_update (lua_State *L) {
   lcoll *c = lhandle_dict(L, 1);
   lua_settop(L, 4);
   if (lua_type(L, 3) != LUA_TFUNCTION)
-    lerror_argument(L, 3, "a function expected, got %s",
-                    luaL_typename(L, 3));
+    lerror_argument(L, 3, "a function expected, got %s", lerror_got(L, 3));
   ltime_ttl(L, 4, 0);
   lkey_check(L, 1, c, 2);
   return locked(L, 4, update_body);
@@ -183,8 +192,8 @@ static int incr_body (lua_State *L) {
     lua_pushvalue(L, INIT);
   }
   else if (lua_type(L, NEW) != LUA_TNUMBER) {
-    lhandle_raise(L, SELF, KEY, LODE_BAD_VALUE, "a %s is there, not a "
-                  "number", luaL_typename(L, NEW));
+    lhandle_raise(L, SELF, KEY, LODE_BAD_VALUE, "only a number can be "
+                  "incremented, and %s is there", lerror_got(L, NEW));
   }
   lua_pushvalue(L, BY);
   lua_arith(L, LUA_OPADD);
@@ -202,8 +211,7 @@ static int dict_incr (lua_State *L) {
       lua_replace(L, i);
     }
     if (lua_type(L, i) != LUA_TNUMBER)
-      lerror_argument(L, i, "a number expected, got %s",
-                      luaL_typename(L, i));
+      lerror_argument(L, i, "a number expected, got %s", lerror_got(L, i));
   }
   ltime_ttl(L, 5, 0);
   return locked(L, 5, incr_body);

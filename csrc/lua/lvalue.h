@@ -45,7 +45,7 @@ enum { /* the bytes that begin a value; the "fix" ones carry its size */
 ** Adds the bytes of the value at `i` to `out`. A failure leaves `out` as
 ** it was and its words in `error`: BAD_VALUE for what can't be stored (nil
 ** too), naming the path to it: "value.spells[3].cast: a function can't be
-** stored"; NO_MEMORY. Runs no Lua code. May raise Lua's memory error, so
+** stored; ..."; NO_MEMORY. Runs no Lua code. May raise Lua's memory error, so
 ** `out` belongs to somebody who outlives that.
 */
 lode_status lvalue_encode (lua_State *L, int i, lode_buffer *out,

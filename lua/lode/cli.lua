@@ -35,6 +35,7 @@ local commands = {
   { "backup", "mend", "copy a store while it is in use" },
   { "sweep", "change", "remove what has expired" },
   { "top", "top", "live figures" },
+  { "report", "report", "a page about a store, for a browser" },
   { "repl", "repl", "Lua with every collection at hand" },
 }
 
@@ -51,7 +52,8 @@ end
 ---@field summary string
 ---@field usage string its arguments
 ---@field text string what it does
----@field options table[]? each { name, argument or nil, text }
+---@field options table[]? each { name, argument or nil, text }, and `short`:
+--- its letter
 ---@field least integer arguments
 ---@field most integer?
 ---@field run fun(call: lode.cli.call): integer?
@@ -135,7 +137,18 @@ local function option_of (command, name)
   for _, option in ipairs(command.options or {}) do
     if option[1] == name then return option end
   end
-  cli.misuse("there is no option --%s", name)
+  cli.misuse("there is no option --%s; `lode help %s` has them all", name,
+    command.name)
+end
+
+-- A word, where it is an option's letter as its name: "-o" as "--output".
+local function spelt_out (command, word)
+  local letter = word:match "^%-(%a)$"
+  if letter == "h" then return "--help" end
+  for _, option in ipairs(letter and command.options or {}) do
+    if option.short == letter then return "--" .. option[1] end
+  end
+  return word
 end
 
 -- Reads the arguments after the command's name.
@@ -143,13 +156,12 @@ local function read (command, argv)
   local call = { args = {}, options = {}, command = command }
   local i, only = 2, false
   while argv[i] do
-    local name, value = argv[i]:match "^%-%-([%a-]+)=?(.*)$"
+    local word = only and argv[i] or spelt_out(command, argv[i])
+    local name, value = word:match "^%-%-([%a-]+)=?(.*)$"
     if only or not argv[i]:find "^%-." or argv[i]:find "^%-%d" then
       call.args[#call.args + 1] = argv[i]
     elseif argv[i] == "--" then
       only = true
-    elseif argv[i] == "-h" then
-      call.options.help = true
     elseif not name then
       cli.misuse("there is no option %s; a key that begins with - goes "
         .. "after --", argv[i])
@@ -260,7 +272,8 @@ function cli.help_of (command)
   local width = 0
   local names = {}
   for i, option in ipairs(command.options or {}) do
-    names[i] = "--" .. option[1] .. (option[2] and " " .. option[2] or "")
+    names[i] = (option.short and "-" .. option.short .. ", " or "")
+      .. "--" .. option[1] .. (option[2] and " " .. option[2] or "")
     width = math.max(width, #names[i])
   end
   for i, option in ipairs(command.options or {}) do
@@ -273,7 +286,9 @@ end
 local function help (argv)
   if not argv[2] then return cli.put(cli.help()) end
   local command = cli.command(argv[2])
-  if not command then cli.misuse("there is no command %q", argv[2]) end
+  if not command then
+    cli.misuse("there is no command %q; `lode help` has them all", argv[2])
+  end
   cli.put(cli.help_of(command))
 end
 

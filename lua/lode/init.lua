@@ -6,21 +6,14 @@
 --     users.ada = { plan = "pro" }
 --
 -- All of it is the C module lode.core; its functions are described in
--- lode/meta.lua. A dict or a set has no methods, since every key belongs
--- to the user: what can be done with them are the functions of lode.dict
--- and lode.set.
+-- lode/meta.lua and the files beside it. A dict or a set has no methods,
+-- since every key belongs to the user: what can be done with them are the
+-- functions of lode.dict and lode.set.
 
 local core = require "lode.core"
 local policy = require "lode.policy"
 
----@class lode
----@field open fun(path: string, options: lode.open_options?): lode.store
----@field check fun(path: string, options: table?): lode.check_report
----@field repair fun(path: string, to: string, o: table?): lode.salvage_report
----@field dict lode.dict_functions
----@field set lode.set_functions
----@field policy lode.policies
----@field version string
+---@type lode
 return {
   open = core.open,
   check = core.check,

@@ -1,50 +1,75 @@
 ---@meta _
--- The texts of checks and repair. It goes with meta.lua. Never loaded by a
--- program.
+-- Pages are read by code of lode's own, without LMDB, which trusts what it
+-- reads: whatever the bytes are, a check ends and says what is wrong.
 
 -- {==================================================================
 -- Checking
 -- ====================================================================
 
+---What `lode.check` and `lode.repair` take, and other long work.
 ---@class lode.check_path_options
----@field progress (fun(done: integer, total: integer))? bytes; an error that
---- it raises ends the call, and passes through unchanged
+---Is told how many bytes are done, and of how many. An error that it raises
+---ends the call, and passes through unchanged.
+---@field progress (fun(done: integer, total: integer))?
 
+---What `store:check` takes.
 ---@class lode.check_options: lode.check_path_options
----@field repair boolean? mend what can be mended where it stands
+---Mend what can be mended where it stands; default false.
+---@field repair boolean?
 
+---What a check has found.
 ---@class lode.check_report
----@field ok boolean whether there are no problems (any more)
----@field entries integer of all collections, also what is past its time
+---Whether there are no problems (any more).
+---@field ok boolean
+---Entries of all collections, sound or not, also what is past its time.
+---@field entries integer
+---Dicts, sets and raw databases.
 ---@field collections integer
----@field bytes integer of the pages that are in use
----@field problems string[] in words; with `repair` those that are left. Of
---- more than 1000 only the first
----@field mendable boolean? where there are any: `repair` can do something
---- about all of them
----@field mended string[]? with `repair`: what was done, in words
----@field dropped integer? with `repair`: entries that were lost in it
+---Bytes of the pages that are in use.
+---@field bytes integer
+---What is wrong, in words; with `repair` what is left of it. Of more than 1000
+---only the first.
+---@field problems string[]
+---Where there are any: `repair` can do something about all of them.
+---@field mendable boolean?
+---With `repair`: what was done, in words.
+---@field mended string[]?
+---With `repair`: entries that were lost in it.
+---@field dropped integer?
 
 ---@class lode.store
 local store = {}
 
 ---Checks the whole store, page by page and entry by entry, as it was last
----committed, while others read and write. With `repair`: indexes and counts
----are made to agree with the entries, and damaged entries removed, in one
----transaction. Damage is no error: it is in the report.
+---committed, while others read and write. Damage is no error: it is in the
+---report. With `repair`: indexes and counts are made to agree with the
+---entries, and damaged entries removed, in one transaction; then it may raise
+---READONLY, and REENTRY inside a transaction. Raises BUSY where the file
+---changes too fast to be checked.
+---```lua
+---store:dict("d").k = "v"
+---local report = store:check()
+---print(report.ok, report.entries, #report.problems)        --> true 1 0
+---print(#store:check({ repair = true }).mended)             --> 0
+---```
 ---@param options lode.check_options?
 ---@return lode.check_report
 function store:check (options) end
 
----@class lode.core
-local core = {}
+---@class lode
+local lode = {}
 
 ---Checks a store that is not open, also one that can't be opened. Raises
 ---NOT_FOUND, NOT_A_STORE, INCOMPATIBLE; BUSY when somebody writes to it.
+---```lua
+---store:dict("d").k = "v"
+---store:close()
+---print(lode.check("data").ok)                              --> true
+---```
 ---@param path string
 ---@param options lode.check_path_options?
 ---@return lode.check_report
-function core.check (path, options) end
+function lode.check (path, options) end
 
 -- }==================================================================
 
@@ -52,29 +77,52 @@ function core.check (path, options) end
 -- Salvage
 -- ====================================================================
 
+---What there is of a collection after `lode.repair`.
 ---@class lode.salvaged
----@field name string "lost+found#" and a number where it is lost
+---Its name; "lost+found#" and a number where that is lost.
+---@field name string
+---What it is.
 ---@field kind "dict"|"set"|"raw"
----@field kept integer entries
----@field lost integer entries, as far as it can be known
+---Entries that were kept.
+---@field kept integer
+---Entries that were lost, as far as it can be known.
+---@field lost integer
 
+---What `lode.repair` has done.
 ---@class lode.salvage_report
----@field ok boolean whether nothing was lost
----@field older boolean whether it is the state before the last commit
----@field entries integer kept
----@field lost integer at least
+---Whether nothing was lost.
+---@field ok boolean
+---Whether it is the state before the last commit, the last one being damaged.
+---@field older boolean
+---Entries that were kept.
+---@field entries integer
+---Entries that were lost, at least.
+---@field lost integer
+---What there is of each.
 ---@field collections lode.salvaged[]
----@field problems string[] of the original
+---What is wrong with the original, in words.
+---@field problems string[]
 
 ---Writes all that is sound of the store at `path`, however damaged, to a new
----one at `to`, where nothing may be yet. The original is only read. All is
----done in a child process. Raises CORRUPT when nothing can be made of it.
+---one at `to`. It takes the newest state, if that is whole; else the one before
+---it, if that is; else every sound entry that can be found. The original is
+---only read, and all is done in a child process, so that whatever damage does,
+---it does there. Raises CORRUPT when nothing can be made of it; BAD_ARGUMENT
+---where something is at `to`; NOT_FOUND, NOT_A_STORE, INCOMPATIBLE, BUSY,
+---DISK_FULL.
+---```lua
+---store:dict("d").k = "v"
+---store:close()
+---local report = lode.repair("data", "saved")
+---print(report.ok, report.entries, report.lost)             --> true 1 0
+---print(report.collections[1].name)                         --> d
+---```
 ---@param path string
----@param to string
+---@param to string where nothing may be yet
 ---@param options lode.check_path_options?
 ---@return lode.salvage_report
-function core.repair (path, to, options) end
+function lode.repair (path, to, options) end
 
 -- }==================================================================
 
-return core, store
+return store, lode

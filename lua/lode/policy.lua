@@ -22,24 +22,60 @@
 
 local core = require "lode.core"
 
+-- ==================================================================
+-- Policies
+-- ==================================================================
+
+---What makes policies: `lode.policy`.
+---@class lode.policies
 local policy = {}
 
----@class lode.entry what a policy is asked about
+---What a policy is asked about. Times are in seconds since the epoch.
+---@class lode.entry
+---The whole key.
 ---@field key lode.key
----@field value any of a set's member: true
----@field ctime number when it was first written, in seconds since the epoch
----@field mtime number when it was last written
----@field atime number when it was last read or written
----@field hits integer how often it was read
----@field size integer bytes of key and value
+---Its value, decoded; of a set's member true.
+---@field value any
+---When it was first written.
+---@field ctime number
+---When it was last written.
+---@field mtime number
+---When it was last read or written.
+---@field atime number
+---How often it was read.
+---@field hits integer
+---Bytes of key and value.
+---@field size integer
+---When it dies, as far as it is known; nil: never.
+---@field expires number?
+---The time now.
 ---@field now number
 
+---A policy in short: it answers when the entry dies, in seconds since the
+---epoch; nil: never. It is asked when the entry is written, and again when the
+---time that it gave has come; so it should answer the same as long as the
+---entry is the same. One that raises undoes the write that it was asked for;
+---in a sweep the error is logged, and the entry stays.
+---```lua
+---local trials = store:dict("trials", {
+---  expire = function (e)
+---    if e.value.plan == "free" then return e.ctime + 14 * 86400 end
+---  end,
+---})
+---trials.ada, trials.bob = { plan = "free" }, { plan = "pro" }
+---now = now + 14 * 86400
+---print(trials.ada, trials.bob.plan)                        --> nil pro
+---```
 ---@alias lode.expire fun(entry: lode.entry): number?
 
+---A policy with what has to be known about it besides.
 ---@class lode.policy
+---Kept with the collection, and compared when it is opened again.
 ---@field name string
+---Answers when an entry dies.
 ---@field expire lode.expire
----@field reads boolean? unless false, the answer depends on atime or hits
+---Unless false, the answer depends on atime or hits, so reads are noted.
+---@field reads boolean?
 
 -- ==================================================================
 -- The checks
@@ -93,10 +129,16 @@ local function policy_of (name, given)
 end
 
 -- ==================================================================
--- From one time of the entry
+-- Policies: from one time of the entry
 -- ==================================================================
 
----So many seconds from the last write.
+---So many seconds from the last write. Raises BAD_ARGUMENT unless that is a
+---number above 0, as all of them do.
+---```lua
+---local d = store:dict("d", { expire = policy.ttl(60) })
+---d.a = 1
+---print(dict.ttl(d, "a"))                                   --> 60.0
+---```
 ---@param seconds number
 ---@return lode.policy
 function policy.ttl (seconds)
@@ -109,6 +151,13 @@ function policy.ttl (seconds)
 end
 
 ---So many seconds from the first write; later ones don't prolong it.
+---```lua
+---local d = store:dict("d", { expire = policy.age(60) })
+---d.a = 1
+---now = now + 50
+---d.a = 2
+---print(dict.ttl(d, "a"))                                   --> 10.0
+---```
 ---@param seconds number
 ---@return lode.policy
 function policy.age (seconds)
@@ -121,6 +170,14 @@ function policy.age (seconds)
 end
 
 ---So many seconds from the last access, read or write.
+---```lua
+---local d = store:dict("d", { expire = policy.idle(60) })
+---d.a = 1
+---now = now + 50
+---print(d.a)                                                --> 1
+---now = now + 50
+---print(d.a)                                                --> 1
+---```
 ---@param seconds number
 ---@return lode.policy
 function policy.idle (seconds)
@@ -133,11 +190,17 @@ function policy.idle (seconds)
 end
 
 -- ==================================================================
--- From a function
+-- Policies: from a function
 -- ==================================================================
 
 ---At the time that `fn` gives, in seconds since the epoch, or never where it
----gives nil: policy.at(function (e) return e.value.ends end, "ends").
+---gives nil.
+---```lua
+---local ends = policy.at(function (e) return e.value.ends end, "ends")
+---local sales = store:dict("sales", { expire = ends })
+---sales.shoes = { ends = now + 3600 }
+---print(dict.ttl(sales, "shoes"))                           --> 3600.0
+---```
 ---@param fn lode.expire
 ---@param name? string "function" unless given
 ---@return lode.policy
@@ -149,6 +212,10 @@ end
 
 ---The same policy by this name: a new name for new rules makes a program
 ---that still has the old ones fail when it opens the collection.
+---```lua
+---local rule = policy.named("rules of 2026", policy.age(60))
+---print(rule.name, rule.reads)                      --> rules of 2026 false
+---```
 ---@param name string
 ---@param fn lode.expire|lode.policy
 ---@return lode.policy
@@ -159,7 +226,7 @@ function policy.named (name, fn)
 end
 
 -- ==================================================================
--- From other policies
+-- Policies: from other policies
 -- ==================================================================
 
 -- What one of several policies answers: a number, or nil.
@@ -213,6 +280,10 @@ local function latest (policies, entry)
 end
 
 ---As soon as the first of these policies says so.
+---```lua
+---local rule = policy.any(policy.idle(1800), policy.age(86400))
+---print(rule.name)                             --> any(idle(1800),age(86400))
+---```
 ---@param ... lode.expire|lode.policy
 ---@return lode.policy
 function policy.any (...)
@@ -221,6 +292,13 @@ end
 
 ---Not before the last of these policies says so; never, where one of them
 ---says never.
+---```lua
+---local d = store:dict("d", {
+---  expire = policy.all(policy.ttl(60), policy.age(90)),
+---})
+---d.a = 1
+---print(dict.ttl(d, "a"))                                   --> 90.0
+---```
 ---@param ... lode.expire|lode.policy
 ---@return lode.policy
 function policy.all (...)

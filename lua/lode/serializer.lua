@@ -16,11 +16,25 @@
 local core = require "lode.core"
 local form = require "lode.text"
 
+---What `require "lode.serializer"` gives.
+---@class lode.serializers
 local serializer = {}
 
----@class lode.Serializer
----@field name string kept with the collection that uses it
+---How the values of a dict, or the keys of a collection, become bytes. What
+---either function raises undoes the write, and passes through unchanged.
+---```lua
+---local reversed = { name = "reversed", encode = string.reverse,
+---  decode = string.reverse }
+---local words = store:dict("words", { serializer = reversed })
+---words.live = "evil"                                     -- "live" on disk
+---print(words.live)                                         --> evil
+---```
+---@class lode.serializer
+---Kept with the collection that uses it, and compared when it is opened again.
+---@field name string
+---The bytes of a value. For keys: what stands first shall give smaller bytes.
 ---@field encode fun(value: any): string
+---The value that such bytes make.
 ---@field decode fun(bytes: string): any
 
 
@@ -59,7 +73,12 @@ end
 ---MessagePack, as values are stored where there is no serializer. Alone it
 ---is of use only to those who want strings in that form too; it is what the
 ---others wrap.
----@type lode.Serializer
+---```lua
+---local d = store:dict("d", { serializer = "msgpack" })
+---d.k = "text"
+---print(d.k)                                                --> text
+---```
+---@type lode.serializer
 serializer.msgpack = {
   name = "msgpack",
   encode = core.pack,
@@ -191,10 +210,15 @@ local function json_library ()
   return library("dkjson", "json", "dkjson", "lua-dkjson")
 end
 
----JSON text. It carries booleans, strings in UTF-8, finite numbers (integers
+---Values as JSON text: booleans, strings in UTF-8, finite numbers (integers
 ---and floats apart, to the last bit), lists, and maps with string keys; all
 ---else raises BAD_VALUE. `null`, which others may have written, reads as nil.
----@type lode.Serializer
+---```lua
+----- needs dkjson
+---print(serializer.json.encode { tags = { "a", "b" }, n = 1.5 })
+-----> {"n":1.5,"tags":["a","b"]}
+---```
+---@type lode.serializer
 serializer.json = {
   name = "json",
   encode = function (value)
@@ -218,7 +242,7 @@ serializer.json = {
 }
 
 -- ==================================================================
--- What wraps another
+-- Serializers that wrap another
 -- ==================================================================
 
 -- The serializer that `user` is to wrap: one, a name of one, or nil.
@@ -303,15 +327,29 @@ local function check_zlib_options (options)
   end
 end
 
+---What `serializer.zlib` takes.
+---@class lode.zlib_options
+---0 (none) to 9 (smallest); default zlib's own.
+---@field level integer?
+---The most bytes that a value may have before compression: a larger one isn't
+---written, and stored bytes that would grow past it aren't read; default 256
+---MiB.
+---@field max_size integer?
+
 ---Compresses what another serializer makes, as one zlib stream (RFC 1950).
----
----Options: `level`, 0 (none) to 9 (smallest), zlib's own default unless
----given; `max_size`, the most bytes a value may have before compression, 256
----MiB unless given: a larger one isn't written, and stored bytes that would
----grow past it aren't read.
----@param inner? lode.Serializer|string "msgpack" unless given
----@param options? { level?: integer, max_size?: integer }
----@return lode.Serializer
+---Raises BAD_ARGUMENT for wrong options; writing BAD_VALUE, and reading
+---CORRUPT, past `max_size`.
+---```lua
+----- needs zlib
+---local logs = store:dict("logs", {
+---  serializer = serializer.zlib("msgpack", { level = 9 }),
+---})
+---logs[1] = ("all quiet\n"):rep(1000)
+---print(#logs[1], dict.info(logs, 1).size < 200)            --> 10000 true
+---```
+---@param inner lode.serializer|string|nil default "msgpack"
+---@param options lode.zlib_options?
+---@return lode.serializer
 function serializer.zlib (inner, options)
   inner = inner_of(inner, "zlib")
   options = options or {}
@@ -403,10 +441,20 @@ end
 ---value under another key. Not for keys: each encoding differs.
 ---
 ---It has no name to be opened by, as the key is not kept: it is given each
----time the collection is opened.
+---time the collection is opened. Raises BAD_ARGUMENT for a key of another
+---size.
+---```lua
+----- needs openssl.rand
+---local key = require("openssl.rand").bytes(32)            -- keep it safe
+---local notes = store:dict("notes", {
+---  serializer = serializer.encrypted(key),
+---})
+---notes.today = { text = "for my eyes only" }
+---print(notes.today.text)                              --> for my eyes only
+---```
 ---@param key string 32 bytes
----@param inner? lode.Serializer|string "msgpack" unless given
----@return lode.Serializer
+---@param inner lode.serializer|string|nil default "msgpack"
+---@return lode.serializer
 function serializer.encrypted (key, inner)
   check_key(key)
   inner = inner_of(inner, "encrypted")
@@ -423,6 +471,12 @@ end
 ---A key for `encrypted` from a password, by scrypt (N = 2^17, r = 8, p = 1:
 ---half a second and 128 MiB). The same password and salt give the same key.
 ---The salt is no secret, but each store should have its own, kept beside it.
+---Raises BAD_ARGUMENT for an empty password or a short salt.
+---```lua
+----- needs openssl.kdf
+---local salt = ("0123456789abcdef")                       -- better: random
+---print(#serializer.key_from_password("open sesame", salt))  --> 32
+---```
 ---@param password string
 ---@param salt string 16 bytes or more, random
 ---@return string key 32 bytes
@@ -470,24 +524,42 @@ local function normaliser (name, compatible)
 end
 
 ---For keys: strings in Unicode's form NFC, so that "é" is one key however it
----was composed. The keys that are read back are in that form.
----@type lode.Serializer
+---was composed. The keys that are read back are in that form. Other keys, and
+---strings that aren't UTF-8, raise BAD_KEY.
+---```lua
+----- needs utf8proc
+---local cafes = store:set("cafes", { key_serializer = "nfc" })
+---cafes["Cafe\204\129"] = true                 -- e and an accent
+---print(cafes["Caf\195\169"])                  -- one character: the same
+-----> true
+---```
+---@type lode.serializer
 serializer.nfc = normaliser("nfc", false)
 
 ---For keys: strings in Unicode's form NFKC, where also characters that only
 ---look or print differently, as the ligature "ﬁ" and "fi", are one key.
----@type lode.Serializer
+---```lua
+----- needs utf8proc
+---print(serializer.nfkc.encode "\239\172\129sh")             --> fish
+---```
+---@type lode.serializer
 serializer.nfkc = normaliser("nfkc", true)
 
 -- ==================================================================
--- By name
+-- Serializers by name
 -- ==================================================================
 
 ---The serializer of this name: "msgpack", "json", "nfc", "nfkc", "zlib" or
 ---"zlib(inner)". Nil and the reason when there is none: also for
----"encrypted(...)", whose key no name can hold.
+---"encrypted(...)", whose key no name can hold. Options take such a name in the
+---place of a serializer.
+---```lua
+---print(serializer.named("json") == serializer.json)        --> true
+---print(serializer.named "zip" == nil)                      --> true
+---```
 ---@param name string
----@return lode.Serializer?, string? reason
+---@return lode.serializer? serializer
+---@return string? reason
 function serializer.named (name)
   if type(name) ~= "string" then
     return nil, "a serializer's name is a string, not a " .. type(name)
@@ -506,8 +578,9 @@ function serializer.named (name)
     if not found then return nil, why end
     return serializer.zlib(found)
   end
-  return nil, ("there is no serializer named %q: give the one that the "
-    .. "collection was made with as the option"):format(name)
+  return nil, ("there is no serializer named %q: msgpack, json, zlib, "
+    .. "zlib(json), nfc and nfkc are names; give any other as the table that "
+    .. "it is"):format(name)
 end
 
 return serializer

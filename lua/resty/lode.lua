@@ -1,4 +1,4 @@
---- resty.lode: dictionaries with the methods of ngx.shared.DICT, on disk.
+-- resty.lode: dictionaries with the methods of ngx.shared.DICT, on disk.
 --
 --     init_by_lua_block {
 --       shared = require("resty.lode").open "/var/lib/app/data"
@@ -23,16 +23,21 @@ local error, pcall, rawset, tostring, type =
 
 local ngx = rawget(_G, "ngx")
 
--- What is known of a store. It isn't in what the caller has, where each name
--- is a dict's.
+---lode's own: what is known of a store. It isn't in what the caller has, where
+---each name is a dict's.
 ---@class resty.lode.home
 ---@field store lode.store
 ---@field dicts table<string, resty.lode.dict>
----@field every number seconds between slices
----@field budget lode.budget of a slice
----@field os boolean whether somebody has to sync
----@field synced integer|false the version that was, last
----@field awake boolean whether this worker has a timer
+---Seconds between slices.
+---@field every number
+---Of a slice.
+---@field budget lode.budget
+---Whether somebody has to sync.
+---@field os boolean
+---The version that was, last.
+---@field synced integer|false
+---Whether this worker has a timer.
+---@field awake boolean
 ---@field closed boolean
 local home_methods = {}
 
@@ -92,7 +97,7 @@ end
 -- }==================================================================
 
 -- {==================================================================
--- Stores
+-- Dicts by their names
 -- ===================================================================
 
 local methods = {}
@@ -107,8 +112,9 @@ for name, method in pairs(list.methods) do methods[name] = method end
 -- metatable of the first dict in ngx.shared has.
 local metatable = { __index = methods, __metatable = "resty.lode" }
 
----@class resty.lode.shared
----@field [string] resty.lode.dict but for the names of the functions below
+---What `resty.open` gives, in the place of `ngx.shared`: each field is a dict,
+---made when absent, but for the names of the functions here.
+---@class resty.lode.shared: { [string]: resty.lode.dict }
 local functions = {}
 
 -- nginx's log shows an error only as text.
@@ -138,12 +144,20 @@ local function same (a, b)
 end
 
 ---The dict of this name, made when absent; once it was opened with some
----options they can be left out. Raises why it can't be.
+---options they can be left out. Raises why it can't be, as text.
+---```lua
+---local cats = shared:dict("cats", { max_entries = 100 })
+---print(cats == shared.cats)                                --> true
+---```
 ---@param name string
 ---@param options lode.dict_options?
 ---@return resty.lode.dict
 function functions:dict (name, options)
   local home = self[HOME]
+  if type(name) ~= "string" then
+    error(('bad "name" argument: a string expected, got %s')
+      :format(type(name)), 2)
+  end
   local known = home.dicts[name]
   if known and (options == nil or same(options, known.options)) then
     return known
@@ -165,16 +179,32 @@ function functions:dict (name, options)
 end
 
 ---The store below, for all else that lode can.
+---```lua
+---dogs:set("Jim", 8)
+---print(shared:store():dict("dogs").Jim)                    --> 8
+---```
 ---@return lode.store
-function functions:store () return self[HOME].store end
+function functions:store ()
+  local home = self[HOME]
+  home:wake() -- what is written by it has to be synced as well
+  return home.store
+end
 
 ---One slice of what a timer does in nginx: what was written begins to be
----synced, some of what has died is removed.
+---synced, some of what has died is removed. Elsewhere call it every so often.
+---```lua
+---dogs:set("Jim", 8)
+---print(shared:upkeep())                                    --> 0 false
+---```
 ---@return integer removed
 ---@return boolean more whether there is more to remove
 function functions:upkeep () return self[HOME]:upkeep() end
 
 ---Closes the store, and its dicts with it.
+---```lua
+---shared:close()
+---print((select(2, dogs:get "Jim"):match "^%u+"))           --> CLOSED
+---```
 function functions:close ()
   local home = self[HOME]
   home.closed = true
@@ -195,14 +225,20 @@ end
 -- Opening
 -- ===================================================================
 
----@class resty.lode.options: lode.open_options what differs from lode.open:
---- durability is "os", lock_timeout 1, and in nginx maintenance is "off"
----@field every number? seconds between slices of upkeep; default 1
----@field sweep_entries integer? most entries that a slice removes; 500
----@field sweep_ms integer? most milliseconds that it takes; default 5
----@field stale number? seconds that what has expired stays for get_stale;
---- default 60
+---What `resty.open` takes. Other defaults than those of `lode.open`:
+---`durability` is "os", `lock_timeout` 1, and in nginx `maintenance` is "off",
+---and `log` nginx's.
+---@class resty.lode.options: lode.open_options
+---Seconds between slices of upkeep; default 1.
+---@field every number?
+---Most entries that a slice removes; default 500.
+---@field sweep_entries number?
+---Most milliseconds that a slice takes; default 5.
+---@field sweep_ms number?
+---Seconds that what has expired stays for `dogs:get_stale`; default 60.
+---@field stale number?
 
+-- Upkeep's options and their defaults.
 local own = { every = 1, sweep_entries = 500, sweep_ms = 5, stale = 60 }
 
 -- The log of a store goes to nginx's.
@@ -223,19 +259,35 @@ local function separate (options)
            (value > 0 or name == "stale") then
       ours[name] = value
     else
-      error(("option '%s': a number of at least 0 expected"):format(name), 3)
+      error(("option '%s': a number %s expected, got %s"):format(name,
+        name == "stale" and "from 0 on" or "above 0", tostring(value)), 3)
     end
   end
   return ours, theirs
 end
 
----Opens the store at a path. Its dicts are fields: shared.dogs. In
+---What `require "resty.lode"` gives.
+---@class resty.lode
+---The version of lode.
+---@field version string
+---The field by which a stored table says that it is no value of a caller's but
+---one with flags, or a list; see resty/lode/entry.lua.
+---@field KIND string
+local resty = { version = lode.version, KIND = entry.KIND }
+
+---Opens the store at a path. Its dicts are fields: `shared.dogs`. In
 ---init_by_lua as well: each worker has it open for itself after the fork.
 ---Raises why it can't be opened, as text.
+---```lua
+---local tiny = require("resty.lode").open("tiny", { stale = 0 })
+---tiny.cats:set("Tom", 1)
+---print(tiny.cats:get "Tom")                                --> 1
+---tiny:close()
+---```
 ---@param path string
 ---@param options resty.lode.options?
 ---@return resty.lode.shared
-local function open (path, options)
+function resty.open (path, options)
   local ours, theirs = separate(options)
   local home = setmetatable({
     store = in_words(pcall(lode.open, path, theirs)),
@@ -253,4 +305,4 @@ end
 
 -- }==================================================================
 
-return { open = open, version = lode.version, KIND = entry.KIND }
+return resty

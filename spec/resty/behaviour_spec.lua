@@ -135,6 +135,21 @@ describe("resty.lode in nginx", function ()
     assert.are.equal("", server:complaints())
   end)
 
+  it_in_nginx("sweeps also where only its store is asked for", function ()
+    start { init =
+      'shared = require("resty.lode").open(place, { every = 0.05, ' ..
+      "stale = 0 })" }
+    server:run [[
+      local dict = require "lode".dict
+      dict.set(shared:store():dict "dogs", "Jim", 1, 0.01)
+    ]]
+    local dogs = helper.open({}, server.place):dict "dogs"
+    assert.is_true(nginx.wait(function ()
+      local stats = require "lode".dict.stats(dogs)
+      return stats.entries + stats.expired == 0
+    end, 5))
+  end)
+
   it_in_nginx("raises what yields in a function of its, and goes on",
     function ()
       start()
@@ -200,35 +215,14 @@ describe("resty.lode in nginx", function ()
   end)
 
   it_in_nginx("serves the example", function ()
-    local prefix = helper.path "example"
-    assert(helper.shell("cp -r examples/openresty " .. prefix ..
-      " && mkdir " .. prefix .. "/logs"))
-    local user = helper.shell "id -u" == "0\n" and "user root;\n" or ""
-    local function change (port, modules, path, cpath)
-      local file = assert(io.open(prefix .. "/nginx.conf"))
-      local text = file:read "*a"
-      file:close()
-      text = text:gsub("#load_module[^\n]*\n", "")
-        :gsub("8089", port)
-        :gsub("%$prefix/%?.lua;;\";", function ()
-          return ('$prefix/?.lua;%s;";\n  lua_package_cpath "%s";')
-            :format(path, cpath)
-        end)
-      return modules .. "\n" .. user .. text
-    end
-    start { prefix = prefix, change = change }
+    server = nginx.example()
     assert.are.equal("vote 1 for cats\n", server:get "/vote?for=cats")
     local text, status = server:request("GET", "/vote?for=dogs")
     assert.are.equal(403, status)
     assert.is_truthy(text:find("you have voted: ", 1, true))
     server:get "/"
     server:stop()
-    start { prefix = prefix, change = function (port)
-      local file = assert(io.open(prefix .. "/nginx.conf"))
-      local conf = file:read "*a"
-      file:close()
-      return (conf:gsub("127.0.0.1:%d+", "127.0.0.1:" .. port))
-    end }
+    server = nginx.example(server.prefix)
     text = server:get "/"
     assert.is_truthy(text:find "^2 views since ", text)
     assert.is_truthy(text:find("\ncats: 1\n", 1, true), text)

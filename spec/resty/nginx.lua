@@ -9,6 +9,7 @@
 -- ngx.shared has besides is named by `zones`.
 
 local helper = require "support.helper"
+local program = require "support.program"
 local uv = require "luv"
 
 local nginx = {}
@@ -24,74 +25,11 @@ local function read (path)
   return text
 end
 
--- {==================================================================
--- Processes and time
--- ===================================================================
+nginx.wait, nginx.sleep = program.wait, program.sleep
 
--- Lets handles that were closed go: luv can't do that any more at the end of
--- the state.
-local function drain ()
-  for _ = 1, 3 do uv.run "nowait" end
-end
-
--- Runs the loop until done() is true; false after so many seconds.
-function nginx.wait (done, seconds)
-  local late = false
-  local timer = uv.new_timer()
-  timer:start(math.floor((seconds or 10) * 1000), 0, function ()
-    late = true
-  end)
-  local tick = uv.new_timer()
-  tick:start(1, 5, function () end)
-  while not done() and not late do uv.run "once" end
-  timer:close()
-  tick:close()
-  drain()
-  return not late
-end
-
-function nginx.sleep (seconds)
-  nginx.wait(function () return false end, seconds)
-end
-
--- Starts a program. Gives an object with `code` once it has ended and all
--- its output was read, and that so far; nil when it can't be started.
-local function start (file, arguments)
-  local child = { output = "" }
-  local pipes, open, code = { uv.new_pipe(false), uv.new_pipe(false) }, 3, nil
-  local function ended ()
-    open = open - 1
-    if open == 0 then child.code = code end
-  end
-  local handle
-  handle, child.pid = uv.spawn(file, {
-    args = arguments, stdio = { nil, pipes[1], pipes[2] },
-  }, function (status, signal)
-    code = signal ~= 0 and 128 + signal or status
-    handle:close(ended)
-  end)
-  for _, pipe in ipairs(pipes) do
-    if not handle then pipe:close() end
-    if handle then
-      pipe:read_start(function (_, data)
-        if data then child.output = child.output .. data
-        else pipe:close(ended) end
-      end)
-    end
-  end
-  return handle and child
-end
-
--- Runs a program to its end: what it printed, and its code. Meanwhile the
--- loop runs, and its timers.
+-- Runs a program to its end: what it printed, and its code.
 function nginx.program (file, arguments, seconds)
-  local child = start(file, arguments)
-  if not child then return "", -1 end
-  if not nginx.wait(function () return child.code end, seconds or 60) then
-    uv.kill(child.pid, "sigkill")
-    nginx.wait(function () return child.code end)
-  end
-  return child.output, child.code
+  return program.run(file, arguments, { seconds = seconds })
 end
 
 -- Whether there is an nginx with its Lua module.
@@ -104,8 +42,6 @@ function nginx.is_there ()
   return nginx.built_in or
     read((nginx.modules or "") .. "/ngx_http_lua_module.so") ~= nil
 end
-
--- }==================================================================
 
 -- {==================================================================
 -- Starting and stopping
@@ -140,15 +76,6 @@ http {
   }
 }
 ]]
-
-local function free_port ()
-  local socket = uv.new_tcp()
-  assert(socket:bind("127.0.0.1", 0))
-  local port = socket:getsockname().port
-  socket:close()
-  drain()
-  return port
-end
 
 local function directory (path)
   local pipe = assert(io.popen("cd '" .. path .. "' && pwd"))
@@ -205,7 +132,7 @@ function nginx.start (options)
   if not options.prefix then
     assert(uv.fs_mkdir(prefix, tonumber("700", 8)))
   end
-  local self = setmetatable({ prefix = prefix, port = free_port(),
+  local self = setmetatable({ prefix = prefix, port = program.free_port(),
     place = options.place or prefix .. "/data",
     errors = prefix .. (options.change and "/logs" or "") .. "/error.log",
   }, server)
@@ -213,7 +140,7 @@ function nginx.start (options)
   local file = assert(io.open(prefix .. "/nginx.conf", "w"))
   file:write(text)
   file:close()
-  self.child = assert(start("nginx", { "-p", prefix, "-c",
+  self.child = assert(program.start("nginx", { "-p", prefix, "-c",
     prefix .. "/nginx.conf", "-e", prefix .. "/error.log",
     options.change and "-g" or nil,
     options.change and "daemon off;" or nil }))
@@ -225,6 +152,30 @@ function nginx.start (options)
     error("nginx did not start:\n" .. self.child.output .. self:log())
   end
   return self
+end
+
+-- Starts the example, in a copy of its directory: `prefix`, if there is one
+-- already. edit(text) may give its configuration another text.
+function nginx.example (prefix, edit)
+  local made = prefix or helper.path "example"
+  if not prefix then
+    assert(select(2, helper.shell(("cp -r examples/openresty %s && "
+      .. "mkdir %s/logs && cp %s/nginx.conf %s/nginx.orig"):format(made, made,
+      made, made))))
+  end
+  return nginx.start { prefix = made, change =
+    function (port, modules, path, cpath)
+      local text = read(made .. "/nginx.orig")
+        :gsub("#load_module[^\n]*\n", "")
+        :gsub("8089", port)
+        :gsub("%$prefix/%?.lua;;\";", function ()
+          return ('$prefix/?.lua;%s;";\n  lua_package_cpath "%s";')
+            :format(path, cpath)
+        end)
+      if edit then text = edit(text) end
+      local user = uv.getuid() == 0 and "user root;\n" or ""
+      return modules .. "\n" .. user .. text
+    end }
 end
 
 -- Ends all its processes at once.
@@ -243,12 +194,7 @@ function server:stop (signal)
 end
 
 -- The pids of the processes that the master has made.
-function server:workers ()
-  local path = ("/proc/%d/task/%d/children"):format(self.pid, self.pid)
-  local pids = {}
-  for pid in (read(path) or ""):gmatch "%d+" do pids[#pids + 1] = pid + 0 end
-  return pids
-end
+function server:workers () return program.children(self.pid) end
 
 -- Seconds of processor time that its workers have used.
 function server:busy ()
@@ -303,21 +249,7 @@ end
 -- One request on a connection of its own. Gives body and status; nil when
 -- the connection failed.
 function server:request (method, path, body)
-  local socket, answer, ended = uv.new_tcp(), "", false
-  local function finish () ended = true end
-  socket:connect("127.0.0.1", self.port, function (failure)
-    if failure then return finish() end
-    socket:write(("%s %s HTTP/1.0\r\nHost: test\r\nContent-Length: %d\r\n\r\n")
-      :format(method, path, #(body or "")) .. (body or ""))
-    socket:read_start(function (_, data)
-      if data then answer = answer .. data else finish() end
-    end)
-  end)
-  nginx.wait(function () return ended end, 20)
-  socket:close()
-  drain()
-  local status, text = answer:match "^HTTP/1%.%d (%d+).-\r\n\r\n(.*)$"
-  return text, tonumber(status)
+  return program.request(self.port, method, path, body)
 end
 
 function server:get (path) return (self:request("GET", path)) end

@@ -81,10 +81,13 @@ local function print_lines (lines, stats)
   end
 end
 
--- The kept options as words: "ttl=60 times".
-local function options_text (options)
+---The kept options as words: "ttl=60 times".
+---@param options lode.kept_options
+---@return string
+function look.options_text (options)
   local parts = {}
   for name, value in pairs(options) do
+    if type(value) == "number" then value = ("%.14g"):format(value) end
     parts[#parts + 1] = value == true and name
       or ("%s=%s"):format(name, tostring(value))
   end
@@ -101,7 +104,7 @@ local function stat_collection (store, name, as_json)
   end
   cli.put(c.kind, " ", terminal.harmless(name), "\n")
   print_lines(collection_lines, stats)
-  local text = options_text(c.options)
+  local text = look.options_text(c.options)
   if text ~= "" then cli.put(("%-22s %s\n"):format("options", text)) end
 end
 

@@ -9,13 +9,31 @@ local error, pcall, type = error, pcall, type
 local floor = math.floor
 local dict_of = entry.dict_of
 
+-- {==================================================================
+-- Dicts
+-- ===================================================================
+
+---A dict of `resty.lode`: the methods of ngx.shared.DICT and some more. Keys
+---are strings, or become ones by `tostring`: of 1 to 65535 bytes, else nil and
+---"nil key", "empty key" or "key too long". What fails gives nil or false and
+---words: "no memory" where the store is full, else "CODE: message". Misuse, as
+---a negative `exptime`, raises text.
 ---@class resty.lode.dict
+---The dict below, for the functions of `lode.dict`.
 ---@field [1] lode.dict
----@field home resty.lode.home
+---Its name.
 ---@field name string
----@field lists lode.dict? the elements of its lists, once there is one
+---lode's own: its store.
+---@field home resty.lode.home
+---lode's own: the elements of its lists, once there is one.
+---@field lists lode.dict?
+---lode's own: what it was opened with.
 ---@field options lode.dict_options
+---lode's own: where the next look for elements without a list begins.
+---@field orphan integer?
 local methods = {}
+
+-- }==================================================================
 
 -- {==================================================================
 -- Writing
@@ -48,7 +66,9 @@ end
 -- Writes with `put`, dict.add or dict.replace.
 local function store (self, write, key, value, exptime, flags, safe)
   local d = dict_of(self)
-  if exptime and exptime < 0 then error('bad "exptime" argument', 2) end
+  if exptime and (type(exptime) ~= "number" or exptime < 0) then
+    error('bad "exptime" argument', 2)
+  end
   if flags and type(flags) ~= "number" then
     error('bad "flags" argument', 2)
   end
@@ -82,7 +102,12 @@ local function store (self, write, key, value, exptime, flags, safe)
   return true, nil, forcible
 end
 
----Writes a value; nil deletes.
+---Writes a value; nil deletes. Of another type: nil, "bad value type".
+---```lua
+---dogs:set("Jim", { age = 8 }, 3600, 7)
+---local value, flags = dogs:get "Jim"
+---print(value.age, flags)                                   --> 8 7
+---```
 ---@param key any
 ---@param value any a string, number, boolean, table or nil
 ---@param exptime number? seconds to live; 0, the default: for ever
@@ -94,51 +119,76 @@ function methods:set (key, value, exptime, flags)
   return store(self, put, key, value, exptime, flags)
 end
 
----The same, but "no memory" where others would be removed to keep a cap.
+---As `dogs:set`, but false, "no memory" where others would be removed to
+---keep a cap.
+---```lua
+---local cats = shared:dict("cats", { max_entries = 1 })
+---cats:set("Tom", 1)
+---print(cats:safe_set("Kit", 2))               --> false no memory false
+---```
 ---@param key any
 ---@param value any
----@param exptime number?
----@param flags integer?
+---@param exptime number? seconds to live; 0, the default: for ever
+---@param flags integer? 32 bits that come with the value
 ---@return boolean? ok
 ---@return string? err
+---@return boolean? forcible false
 function methods:safe_set (key, value, exptime, flags)
   return store(self, put, key, value, exptime, flags, true)
 end
 
 ---Writes a value unless there is one: then false, "exists".
+---```lua
+---print(dogs:add("Jim", 8))                                 --> true nil false
+---print(dogs:add("Jim", 9))                              --> false exists false
+---```
 ---@param key any
 ---@param value any
----@param exptime number?
----@param flags integer?
+---@param exptime number? seconds to live; 0, the default: for ever
+---@param flags integer? 32 bits that come with the value
 ---@return boolean? success
 ---@return string? err
----@return boolean? forcible
+---@return boolean? forcible whether others were removed to keep a cap
 function methods:add (key, value, exptime, flags)
   return store(self, dict.add, key, value, exptime, flags)
 end
 
+---As `dogs:add`, but false, "no memory" where others would be removed to
+---keep a cap.
+---```lua
+---print(dogs:safe_add("Jim", 8))                      --> true nil false
+---```
 ---@param key any
 ---@param value any
----@param exptime number?
----@param flags integer?
+---@param exptime number? seconds to live; 0, the default: for ever
+---@param flags integer? 32 bits that come with the value
 ---@return boolean? ok
 ---@return string? err
+---@return boolean? forcible false
 function methods:safe_add (key, value, exptime, flags)
   return store(self, dict.add, key, value, exptime, flags, true)
 end
 
 ---Writes a value where there is one: else false, "not found".
+---```lua
+---print(dogs:replace("Jim", 8))                       --> false not found false
+---```
 ---@param key any
 ---@param value any
----@param exptime number?
----@param flags integer?
+---@param exptime number? seconds to live; 0, the default: for ever
+---@param flags integer? 32 bits that come with the value
 ---@return boolean? success
 ---@return string? err
----@return boolean? forcible
+---@return boolean? forcible whether others were removed to keep a cap
 function methods:replace (key, value, exptime, flags)
   return store(self, dict.replace, key, value, exptime, flags)
 end
 
+---Removes an entry, also a list.
+---```lua
+---dogs:set("Jim", 8)
+---print(dogs:delete "Jim", dogs:get "Jim")                  --> true nil
+---```
 ---@param key any
 ---@return boolean? success also where there was none
 ---@return string? err
@@ -160,10 +210,15 @@ local function add_to (d, key, by, init, ttl)
   return value + by
 end
 
----Adds to a number. An absent one counts as `init`, else: nil, "not found".
+---Adds to a number. Without `init` an absent one is nil, "not found"; what is
+---no number nil, "not a number".
+---```lua
+---print(dogs:incr("visits", 1))                             --> nil not found
+---print(dogs:incr("visits", 1, 0), dogs:get "visits")       --> 1 1
+---```
 ---@param key any
----@param value number
----@param init number?
+---@param value number what to add
+---@param init number? what an absent one counts as
 ---@param init_ttl number? seconds that a new entry lives; 0: for ever
 ---@return number? newval
 ---@return string? err
@@ -201,6 +256,11 @@ function methods:incr (key, value, init, init_ttl)
 end
 
 ---Gives an entry another lifetime; nil, "not found" where there is none.
+---```lua
+---dogs:set("Jim", 8)
+---print(dogs:expire("Jim", 60), dogs:expire("Kit", 60))
+-----> true nil not found
+---```
 ---@param key any
 ---@param exptime number seconds from now; 0: for ever
 ---@return boolean? success
@@ -224,6 +284,11 @@ end
 -- Reading
 -- ===================================================================
 
+---The value under a key, and its flags. Of a list nil, "value is a list".
+---```lua
+---dogs:set("Jim", 8)
+---print(dogs:get "Jim", dogs:get "Kit")                     --> 8 nil
+---```
 ---@param key any
 ---@return any value nil where there is none, or it has expired
 ---@return integer|string|nil flags nil for 0; of a failure its words
@@ -237,11 +302,15 @@ function methods:get (key)
   return value
 end
 
----The same, also of an entry that has expired, for as long as upkeep leaves
----it there: `stale` seconds, as `open` was told.
+---As `dogs:get`, also of an entry that has expired, for as long as upkeep
+---leaves it there: `stale` seconds, as `resty.open` was told.
+---```lua
+---dogs:set("Jim", 8)
+---print(dogs:get_stale "Jim")                               --> 8 nil false
+---```
 ---@param key any
 ---@return any value
----@return integer|string|nil flags
+---@return integer|string|nil flags nil for 0; of a failure its words
 ---@return boolean? stale whether it has expired
 function methods:get_stale (key)
   local d = dict_of(self)
@@ -256,6 +325,11 @@ function methods:get_stale (key)
 end
 
 ---The seconds that an entry has left; 0: it never expires.
+---```lua
+---dogs:set("Jim", 8)
+---print(dogs:ttl "Jim")                                     --> 0
+---print(dogs:ttl "Kit")                                     --> nil not found
+---```
 ---@param key any
 ---@return number? ttl
 ---@return string? err "not found" where there is none
@@ -274,8 +348,12 @@ function methods:ttl (key)
   return seconds
 end
 
----The keys, in order, up to `max_count`; default 1024, 0: all.
----@param max_count integer?
+---The keys, in order; those that are no strings are left out.
+---```lua
+---dogs:set("Jim", 8); dogs:set("Bob", 9)
+---print(table.concat(dogs:get_keys(), " "))                 --> Bob Jim
+---```
+---@param max_count integer? at most so many; default 1024, 0: all
 ---@return string[]? keys
 ---@return string? err
 function methods:get_keys (max_count)
@@ -302,7 +380,13 @@ local function clear (self, d)
   if self.lists then dict.clear(self.lists) end
 end
 
----Removes every entry.
+---Removes every entry, in one transaction. Nothing is left for
+---`dogs:get_stale`.
+---```lua
+---dogs:set("Jim", 8)
+---dogs:flush_all()
+---print(dogs:get "Jim")                                     --> nil
+---```
 ---@return nil
 ---@return string? err
 function methods:flush_all ()
@@ -324,9 +408,13 @@ local function flush_expired (self, d, most)
   return flushed > 0 and flushed or 0
 end
 
----Removes what has expired, `max_count` entries at most; 0, the default: all.
----@param max_count integer?
----@return integer? flushed
+---Removes what has expired.
+---```lua
+---dogs:set("Jim", 8)
+---print(dogs:flush_expired())                               --> 0
+---```
+---@param max_count integer? at most so many; 0, the default: all
+---@return integer? flushed how many
 ---@return string? err
 function methods:flush_expired (max_count)
   local d = dict_of(self)
@@ -346,6 +434,10 @@ end
 
 ---The cap of the dict in bytes, else the quota of the store, else what
 ---address space it has.
+---```lua
+---local cats = shared:dict("cats", { max_bytes = 1000 })
+---print(cats:capacity())                                    --> 1000
+---```
 ---@return integer? bytes
 ---@return string? err
 function methods:capacity ()
@@ -355,6 +447,9 @@ function methods:capacity ()
 end
 
 ---Bytes of that which are free.
+---```lua
+---print(dogs:free_space() <= dogs:capacity())               --> true
+---```
 ---@return integer? bytes
 ---@return string? err
 function methods:free_space ()

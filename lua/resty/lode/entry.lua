@@ -122,7 +122,7 @@ function entry.index (d, key) return d[key] end
 function entry.dict_of (self)
   local d = type(self) == "table" and self[1]
   if type(d) ~= "userdata" then error('bad "zone" argument', 3) end
-  return d
+  return d --[[@as lode.dict]]
 end
 
 -- }==================================================================

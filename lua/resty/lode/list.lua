@@ -25,7 +25,7 @@ local methods = {}
 list.methods = methods
 
 -- {==================================================================
--- Pushing and popping, in a transaction
+-- Lists, pushed and popped in a transaction
 -- ===================================================================
 
 -- The dict of the elements, made by the first push.
@@ -117,7 +117,12 @@ local function in_list (self, run, name, key, value, ...)
 end
 
 ---Puts a string or number before the first element of a list, which is made
----when absent.
+---when absent; where another value stands nil, "value not a list".
+---```lua
+---print(dogs:lpush("pack", "Jim"))                         --> 1
+---print(dogs:lpush("pack", "Kit"))                         --> 2
+---print(dogs:lpop "pack")                                   --> Kit
+---```
 ---@param key any
 ---@param value string|number
 ---@return integer? length afterwards
@@ -126,16 +131,25 @@ function methods:lpush (key, value)
   return in_list(self, push, "lpush", key, value, true)
 end
 
----The same after the last element.
+---As `dogs:lpush`, after the last element.
+---```lua
+---dogs:rpush("pack", "Jim"); dogs:rpush("pack", "Kit")
+---print(dogs:lpop "pack")                                   --> Jim
+---```
 ---@param key any
 ---@param value string|number
----@return integer? length
+---@return integer? length afterwards
 ---@return string? err
 function methods:rpush (key, value)
   return in_list(self, push, "rpush", key, value, false)
 end
 
 ---Takes out the first element.
+---```lua
+---dogs:rpush("pack", "Jim")
+---print(dogs:lpop "pack")                                   --> Jim
+---print(dogs:lpop "pack")                                   --> nil
+---```
 ---@param key any
 ---@return string|number|nil value nil where there is no list
 ---@return string? err
@@ -143,15 +157,23 @@ function methods:lpop (key)
   return in_list(self, pop, "lpop", key, true)
 end
 
----The same with the last element.
+---As `dogs:lpop`, with the last element.
+---```lua
+---dogs:rpush("pack", "Jim"); dogs:rpush("pack", "Kit")
+---print(dogs:rpop "pack")                                   --> Kit
+---```
 ---@param key any
----@return string|number|nil value
+---@return string|number|nil value nil where there is no list
 ---@return string? err
 function methods:rpop (key)
   return in_list(self, pop, "rpop", key, false)
 end
 
 ---The number of elements.
+---```lua
+---dogs:rpush("pack", "Jim")
+---print(dogs:llen "pack")                                   --> 1
+---```
 ---@param key any
 ---@return integer? length 0 where there is no list
 ---@return string? err

@@ -4,15 +4,28 @@ local entry = require "resty.lode.entry"
 local lode = require "lode"
 
 local dict = lode.dict
-local error, pcall, type = error, pcall, type
+local error, pcall, select, type = error, pcall, select, type
 local huge = math.huge
 local dict_of = entry.dict_of
 
 ---@class resty.lode.dict
 local methods = {}
 
----Writes `value` where the stored one equals `expected`: tables by content,
----nil as absent. Flags stay.
+local function counted (...)
+  return select("#", ...), ...
+end
+
+-- {==================================================================
+-- Beyond ngx.shared.DICT
+-- ===================================================================
+
+---Compares and sets: writes `value` where the stored one equals `expected`,
+---tables by content, nil as absent. Flags stay.
+---```lua
+---dogs:set("Jim", 8)
+---print(dogs:cas("Jim", 8, 9), dogs:get "Jim")              --> true 9
+---print(dogs:cas("Jim", 8, 7))                              --> false not equal
+---```
 ---@param key any
 ---@param expected any
 ---@param value any nil deletes
@@ -47,6 +60,14 @@ end
 ---Reads, calls fn(old, flags) once, and writes its result (nil deletes),
 ---with no other writer in between. What fn raises passes through, and
 ---nothing has changed. fn can't yield, nor write to the store.
+---```lua
+---dogs:set("Jim", { age = 8 })
+---dogs:update("Jim", function (dog)
+---  dog.age = dog.age + 1
+---  return dog
+---end)
+---print(dogs:get("Jim").age)                                --> 9
+---```
 ---@param key any
 ---@param fn fun(old: any, flags: integer?): any, integer?
 ---@param exptime number? default: to the end that it has
@@ -57,15 +78,20 @@ function methods:update (key, fn, exptime)
   local err
   key, err = entry.checked(key)
   if not key then return nil, err end
+  if type(fn) ~= "function" then
+    error(('bad "fn" argument: a function expected, got %s')
+      :format(type(fn)), 2)
+  end
   self.home:wake()
   local result, raised, refused
   local ok, e = pcall(dict.update, d, key, function (stored)
     local old, flags = entry.unwrapped(stored)
     refused = entry.is_list(stored) and flags
     if refused then error(refused, 0) end
-    local fine, value, new = pcall(fn, old, flags)
+    local count, fine, value, new = counted(pcall(fn, old, flags))
     raised = not fine
     if raised then error(value, 0) end
+    if count == 1 then return end -- dict.update says that it gave nothing
     result = value
     if value == nil then return nil end
     return entry.wrapped(value, new or flags or 0)
@@ -78,6 +104,12 @@ end
 
 ---Walks the entries of a range in order: key, value, flags of each. Lists
 ---have no value there: it is false. A failure on the way raises.
+---```lua
+---dogs:set("Jim", 8); dogs:set("Jon", 9); dogs:set("Kit", 1)
+---for name, age in dogs:scan "J" do print(name, age) end
+-----> Jim 8
+-----> Jon 9
+---```
 ---@param range lode.range|string|nil a string: the prefix of the keys
 ---@return (fun(): string?, any, integer?)? next
 ---@return string? err
@@ -94,5 +126,7 @@ function methods:scan (range)
     return key, entry.unwrapped(stored)
   end
 end
+
+-- }==================================================================
 
 return methods
