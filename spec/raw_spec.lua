@@ -207,4 +207,20 @@ describe_with_tools("a store", function ()
       assert.is_truthy(output:find("member", 1, true))
     end
   end)
+
+  it("says that it is to be opened before a snapshot", function ()
+    local store, path = helper.open()
+    store:dict("plain", { raw = true }).a = "1"
+    store:close()
+    for _, readonly in ipairs { false, true } do
+      store = helper.open({ readonly = readonly }, path)
+      store:snapshot(function ()
+        helper.says(helper.fails("NOT_FOUND", store.dict, store, "plain",
+          { raw = true }), "before it")
+      end)
+      local plain = store:dict("plain", { raw = true })
+      store:snapshot(function () assert.are.equal("1", plain.a) end)
+      store:close()
+    end
+  end)
 end)

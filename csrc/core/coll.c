@@ -326,6 +326,10 @@ static lode_status open_raw (lode_store *s, lode_slice name,
   st = coll_open_db(c, s, name, false);
   if (st != LODE_ABSENT)
     return st;
+  if (s->snapshots > 0)
+    return fail(&s->error, LODE_NOT_FOUND, "a snapshot sees only raw "
+                "collections that were open before; open %.*s before it",
+                (int)name.size, (const char *)name.data);
   if (s->readonly)
     return fail(&s->error, LODE_NOT_FOUND, "there is no database %.*s",
                 (int)name.size, (const char *)name.data);
