@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define LODE_VERSION "0.1.0"
+#define LODE_VERSION "0.2.0"
 #define LODE_FORMAT 1 /* of the files; a store of a newer one is refused */
 
 /* {==================================================================

@@ -104,7 +104,7 @@ end
 
 -- A dump of so many small entries.
 local function lines (count, ending)
-  local out = { '{"lode":1,"version":"0.1.0"}\n{"dict":"d"}\n' }
+  local out = { '{"lode":1,"version":"0.2.0"}\n{"dict":"d"}\n' }
   for i = 1, count do out[i + 1] = ('{"k":%d,"v":%d}\n'):format(i, i) end
   return table.concat(out) .. (ending or '{"end":{"entries":1}}\n')
 end

@@ -29,7 +29,7 @@
 ---@field set lode.set_functions
 ---Rules for when entries die.
 ---@field policy lode.policies
----The version of lode, as "0.1.0".
+---The version of lode, as "0.2.0".
 ---@field version string
 local lode = {}
 

@@ -3,7 +3,7 @@
 --
 -- JSON lines, one object each (values: lode/cli/json.lua):
 --
---   {"lode":1,"version":"0.1.0"}               first: the form's number
+--   {"lode":1,"version":"0.2.0"}               first: the form's number
 --   {"dict":"users","options":{"ttl":60}}      a collection begins; or "set",
 --                                              "raw"
 --   {"k":"ada","v":{"plan":"pro"}}             an entry of it
