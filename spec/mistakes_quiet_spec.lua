@@ -249,16 +249,6 @@ describe("a time", function ()
     assert.are.equal(1800000060, dict.ttl(d, "a"))
   end)
 
-  it("that a policy gives is a date: a span ended in 1970", function ()
-    local store = helper.open { clock = function () return 1800000000 end }
-    local d = store:dict("d", { expire = function () return 60 end })
-    d.a = 1
-    assert.is_nil(d.a)
-    d = store:dict("e", { expire = function (e) return e.now + 60 end })
-    d.a = 1
-    assert.are.equal(1, d.a)
-  end)
-
   it("to live goes with a plain write that gives none", function ()
     local d = opened()
     dict.set(d, "a", 1, 60)

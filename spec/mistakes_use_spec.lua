@@ -412,6 +412,13 @@ describe("functions that lode calls:", function ()
       d.a = 1
     end)
 
+  mistake("a policy that answers how long, not when", "BAD_VALUE",
+    { "a date in the 1970s", "collection d", "entry.now + 60" },
+    function (store)
+      local d = store:dict("d", { expire = function () return 60 end })
+      d.a = 1
+    end)
+
   mistake("an order of eviction that is no number", "BAD_VALUE",
     { 'gave "old"', "the function 'evict'", "the lowest goes first" },
     function (store)

@@ -290,7 +290,8 @@ describe("pack", function ()
       local message = fails("BAD_VALUE", pack, case[1])
       assert.are.equal(case[2] .. ";", message:sub(1, #case[2] + 1))
     end
-    assert.is_truthy(fails("BAD_VALUE", pack):find "^value: nil can't be stored")
+    assert.is_truthy(fails("BAD_VALUE", pack)
+      :find "^value: nil can't be stored;")
     comes_back(deep)
     inner.d = {}
     assert.is_truthy(fails("BAD_VALUE", pack, deep):find("value.d.d.d ... "

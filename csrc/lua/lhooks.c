@@ -187,6 +187,25 @@ static uint64_t ms_of (lua_Number seconds) {
   return ms < TIMES_END ? (uint64_t)ms : LODE_NEVER;
 }
 
+#define SPAN_MOST 1e8    /* seconds: no date, where the clock is past */
+#define CLOCK_LEAST 1e9  /* this */
+
+/*
+** [-0, +1, v] Raises for an answer, at a write, of so many seconds instead
+** of a date.
+*/
+static void refuse_span (lua_State *L, int i, const lode_entry *e) {
+  lua_Number answer = lua_tonumber(L, i);
+  if (!(answer > 0 && answer < SPAN_MOST) || e->mtime != e->now ||
+      e->now < CLOCK_LEAST * 1000)
+    return;
+  lhandle_slot(L, SELF, COLL_POLICY);
+  lhandle_raise(L, SELF, KEY, LODE_BAD_VALUE, "the policy '%s' gave %f, a "
+                "date in the 1970s: it has to give the time at which an "
+                "entry dies, not how long it lives; entry.now + %f is that",
+                lua_tostring(L, -1), answer, answer);
+}
+
 /* [-0, +4, e] */
 static void ask_expire (lua_State *L, lcall *c) {
   enum { ANSWER = ENTRY + 1 };
@@ -197,6 +216,7 @@ static void ask_expire (lua_State *L, lcall *c) {
   if (lua_isnil(L, ANSWER)) c->time = LODE_NEVER;
   else if (lua_type(L, ANSWER) == LUA_TNUMBER &&
            !isnan(lua_tonumber(L, ANSWER))) {
+    refuse_span(L, ANSWER, c->entry);
     c->time = ms_of(lua_tonumber(L, ANSWER));
   }
   else {

@@ -162,7 +162,8 @@ function dict.setdefault (d, key, value, ttl) end
 
 ---Reads, calls `fn(old)` once, and writes its result (nil deletes), with no
 ---other writer in between. When fn raises nothing changes, and the error
----passes through. fn may read the store; a write in it raises REENTRY. Other
+---passes through; when it returns no value at all and there was one, that
+---raises BAD_VALUE. fn may read the store; a write in it raises REENTRY. Other
 ---writers wait while it runs. Raises what `dict.set` does.
 ---```lua
 ---local users = store:dict "users"

@@ -36,7 +36,7 @@ VirtualHost "localhost"
 describe("lode in Prosody", function ()
   helper.watch()
 
-  local home, port, servers, connections
+  local home, port, servers, connections, daemon
   before_each(function ()
     home, port = helper.path "home", program.free_port()
     servers, connections = {}, {}
@@ -46,6 +46,8 @@ describe("lode in Prosody", function ()
   after_each(function ()
     for _, c in ipairs(connections) do c:close() end
     for _, server in ipairs(servers) do program.stop(server, "sigkill") end
+    if daemon then uv.kill(daemon, "sigkill") end
+    daemon = nil
   end)
 
   local function options ()
@@ -237,19 +239,17 @@ describe("lode in Prosody", function ()
     control("register", "ada", "localhost", "lovelace")
     program.run("prosody", { "-D", "--config", home .. "/prosody.cfg.lua" },
       options())
-    local pid
     assert(program.wait(function ()
-      pid = tonumber(engine.read(home .. "/pid"))
-      return pid and is_up()
+      daemon = tonumber(engine.read(home .. "/pid"))
+      return daemon and is_up()
     end, 30), log())
-    local c, iq = login("ada", "lovelace")
+    local _, iq = login("ada", "lovelace")
     local answer = iq("set", private:format "<notes xmlns='n:n'>1</notes>")
-    c:close()
-    connections = {}
-    uv.kill(pid, "sigterm")
-    local over = program.wait(function () return uv.kill(pid, 0) ~= 0 end, 20)
-    if not over then uv.kill(pid, "sigkill") end
+    uv.kill(daemon, "sigterm")
+    assert.is_true(program.wait(function ()
+      return not program.is_alive(daemon)
+    end, 20))
+    daemon = nil
     assert.is_truthy(answer:find("type='result'", 1, true), answer)
-    assert.is_true(over)
   end)
 end)

@@ -2,42 +2,17 @@
 -- however its workers die, and how fast it is beside ngx.shared.DICT.
 
 local helper = require "support.helper"
-local lfs = require "lfs"
 local nginx = require "resty.nginx"
+local program = require "support.program"
 local uv = require "luv"
+local wrk = require "support.wrk"
 
-local _, wrk = nginx.program("wrk", { "-v" })
-local there = nginx.is_there() and wrk ~= -1
+local there = nginx.is_there() and program.path "wrk"
 local full = os.getenv "LODE_FULL" == "1"
 
 local function it_in_nginx (name, fn)
   if there then it(name, fn)
   else pending(name .. ": no nginx with its Lua module, or no wrk") end
-end
-
--- Runs wrk; what it printed.
-local function load (server, script, seconds, ...)
-  local output, code = nginx.program("wrk", { "-t2", "-c16", "--latency",
-    ("-d%ds"):format(seconds), "-s", "spec/resty/" .. script,
-    ("http://127.0.0.1:%d/"):format(server.port), "--", ... }, seconds + 30)
-  assert(code == 0, output)
-  return output
-end
-
--- Lines of the files that wrk_acks.lua has written, by status; the keys of
--- those that succeeded.
-local function answers (directory)
-  local statuses, keys = {}, {}
-  for name in lfs.dir(directory) do
-    if name:find "^acks" then
-      for line in io.lines(directory .. "/" .. name) do
-        local status, key = line:match "^(%d+) (.*)$"
-        statuses[status or line] = (statuses[status or line] or 0) + 1
-        if status == "200" then keys[#keys + 1] = key end
-      end
-    end
-  end
-  return statuses, keys
 end
 
 describe("resty.lode under load", function ()
@@ -71,18 +46,14 @@ describe("resty.lode under load", function ()
       uv.kill(server.pid, "sighup")
       reloads = reloads + 1
     end)
-    local output = load(server, "wrk_acks.lua", seconds, "/set/lode",
+    local output = wrk.run(server.port, "wrk_acks.lua", seconds, "/set/lode",
       server.prefix)
     for _, timer in ipairs(timers) do timer:stop() end
     assert.are.equal("pong", server:get "/ping")
     server:stop()
-    local statuses, keys = answers(server.prefix)
+    local statuses, keys = wrk.answers(server.prefix)
     local store = helper.open({ readonly = true }, server.place)
-    local dogs = store:dict "dogs"
-    local lost = 0
-    for _, key in ipairs(keys) do
-      if dogs[key] ~= "value of " .. key then lost = lost + 1 end
-    end
+    local lost = wrk.lost(keys, store:dict "dogs")
     print(("\n%d acknowledged writes, %d lost, over %d kills of workers " ..
       "and %d reloads"):format(#keys, lost, kills, reloads))
     assert.are.equal(0, lost)
@@ -105,7 +76,7 @@ describe("resty.lode under load", function ()
   local function measure (paths, best)
     for _, path in ipairs(paths) do
       local before = server:busy()
-      local output = load(server, "wrk_keys.lua", full and 5 or 1, path)
+      local output = wrk.run(server.port, "wrk_keys.lua", full and 5 or 1, path)
       assert.is_nil(output:find "Non%-2xx", path)
       local used = (server:busy() - before) * 1e6
         / tonumber(output:match "(%d+) requests in")

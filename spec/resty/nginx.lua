@@ -50,7 +50,7 @@ end
 local frame = [[
 ${modules}
 ${user}
-daemon off;
+daemon ${daemon};
 worker_processes 2;
 pid ${prefix}/nginx.pid;
 error_log ${prefix}/error.log notice;
@@ -116,6 +116,7 @@ local function configuration (options, prefix, port)
     zones = table.concat(zones, "\n  "),
     init = options.init or 'shared = require("resty.lode").open(place)',
     port = port,
+    daemon = options.daemon and "on" or "off",
   }
   return (frame:gsub("%${(%w+)}", function (name)
     return tostring(values[name])
@@ -125,7 +126,8 @@ end
 -- Starts one, and waits until it answers; options.place is where its store
 -- is, if there is one already. For one with a configuration of its
 -- own: options.change(port, module lines, path, cpath) gives its text, and
--- options.prefix is its directory.
+-- options.prefix is its directory. options.daemon: it has no parent, as nginx
+-- wants it for an upgrade of its program.
 function nginx.start (options)
   options = options or {}
   local prefix = options.prefix or helper.path "nginx"
@@ -140,15 +142,16 @@ function nginx.start (options)
   local file = assert(io.open(prefix .. "/nginx.conf", "w"))
   file:write(text)
   file:close()
-  self.child = assert(program.start("nginx", { "-p", prefix, "-c",
+  self.child = assert(program.start(program.path "nginx", { "-p", prefix, "-c",
     prefix .. "/nginx.conf", "-e", prefix .. "/error.log",
     options.change and "-g" or nil,
     options.change and "daemon off;" or nil }))
-  self.pid = self.child.pid
+  self.pid, self.daemon = self.child.pid, options.daemon
   local up = nginx.wait(function ()
-    return self.child.code or self:get "/ping" ~= nil
+    self.pid = self.daemon and self:master() or self.pid
+    return self:ended() or self:get "/ping" ~= nil
   end, 20)
-  if not up or self.child.code then
+  if not up or self:ended() then
     error("nginx did not start:\n" .. self.child.output .. self:log())
   end
   return self
@@ -178,18 +181,28 @@ function nginx.example (prefix, edit)
     end }
 end
 
+-- The pid of the master that was started last; nil before there is one.
+function server:master ()
+  return tonumber(read(self.prefix .. "/nginx.pid"))
+end
+
+function server:ended ()
+  if self.child.code ~= 0 or not self.daemon then return self.child.code end
+  return not program.is_alive(self.pid)
+end
+
 -- Ends all its processes at once.
 function server:kill ()
   for _, worker in ipairs(self:workers()) do uv.kill(worker, "sigkill") end
   uv.kill(self.pid, "sigkill")
-  nginx.wait(function () return self.child.code end)
+  nginx.wait(function () return self:ended() end)
 end
 
 -- Ends it, gracefully unless told how.
 function server:stop (signal)
-  if self.child.code then return end
+  if self:ended() then return end
   uv.kill(self.pid, signal or "sigterm")
-  if nginx.wait(function () return self.child.code end, 10) then return end
+  if nginx.wait(function () return self:ended() end, 10) then return end
   self:kill()
 end
 

@@ -111,6 +111,14 @@ function program.children (pid)
   return pids
 end
 
+-- Whether a process runs, by its pid; one that waits to be buried doesn't.
+function program.is_alive (pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
+  local state = file and file:read("*a"):match "%) (%a)"
+  if file then file:close() end
+  return state ~= nil and state ~= "Z"
+end
+
 -- Where a program is; nil when it isn't installed.
 function program.path (name)
   local found, code = program.run("sh", { "-c", "command -v " .. name })

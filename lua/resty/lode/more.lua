@@ -59,7 +59,8 @@ end
 
 ---Reads, calls fn(old, flags) once, and writes its result (nil deletes),
 ---with no other writer in between. What fn raises passes through, and
----nothing has changed. fn can't yield, nor write to the store.
+---nothing has changed; nor has it when fn forgets to return, which gives nil
+---and words. fn can't yield, nor write to the store.
 ---```lua
 ---dogs:set("Jim", { age = 8 })
 ---dogs:update("Jim", function (dog)
