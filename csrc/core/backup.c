@@ -102,17 +102,13 @@ static lode_status put_state (backup *b, verify *v, unsigned char *chunk) {
   return st;
 }
 
-static lode_status copy_plain (backup *b) {
+static lode_status pin_and_put (backup *b, verify *v,
+                                unsigned char *chunk) {
   lode_store *s = b->store;
-  verify *v = verify_new(kv_data(s->env), NULL, &s->error);
-  unsigned char *chunk = lode_malloc(CHUNK);
   lode_status st;
   kv_txn t;
   kv_txn_init(&t, s->env, &s->error);
-  if (v == NULL || chunk == NULL)
-    st = handle_no_memory(s);
-  else
-    st = verify_pin(v, &t);
+  st = verify_pin(v, &t);
   if (st == LODE_OK)
     st = put_state(b, v, chunk);
   else if (st == LODE_ABSENT)
@@ -120,6 +116,15 @@ static lode_status copy_plain (backup *b) {
               "see what can be saved by lode_salvage (lode.repair)",
               s->files.base);
   kv_txn_free(&t);
+  return st;
+}
+
+static lode_status copy_plain (backup *b) {
+  lode_store *s = b->store;
+  verify *v = verify_new(kv_data(s->env), NULL, &s->error);
+  unsigned char *chunk = lode_malloc(CHUNK);
+  lode_status st = v != NULL && chunk != NULL ? pin_and_put(b, v, chunk)
+                                              : handle_no_memory(s);
   lode_free(chunk);
   if (v != NULL)
     verify_free(v);

@@ -1,6 +1,7 @@
 /*
 ** lerror.c - see lerror.h.
 */
+#include <ctype.h>
 #include <stdarg.h>
 
 #include "lerror.h"
@@ -163,10 +164,8 @@ const char *lerror_got (lua_State *L, int i) {
 /* Puts what counts of a name into `room`: readOnly and read_only are one. */
 static size_t letters_of (const char *name, char room[LETTERS]) {
   size_t n = 0;
-  for (; *name != '\0' && n < LETTERS; name++) {
-    char c = *name;
-    if (c != '_') room[n++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-  }
+  for (; *name != '\0' && n < LETTERS; name++)
+    if (*name != '_') room[n++] = (char)tolower((unsigned char)*name);
   return n;
 }
 

@@ -197,7 +197,7 @@ static uint64_t ms_of (lua_Number seconds) {
 static void refuse_span (lua_State *L, int i, const lode_entry *e) {
   lua_Number answer = lua_tonumber(L, i);
   if (!(answer > 0 && answer < SPAN_MOST) || e->mtime != e->now ||
-      e->now < CLOCK_LEAST * 1000)
+      (lua_Number)e->now < CLOCK_LEAST * 1000)
     return;
   lhandle_slot(L, SELF, COLL_POLICY);
   lhandle_raise(L, SELF, KEY, LODE_BAD_VALUE, "the policy '%s' gave %f, a "

@@ -95,8 +95,7 @@ return {
     test = "test_record" },
   { name = "a copy is made of pages that nobody holds any more",
     file = "csrc/core/backup.c",
-    from = "  if (st == LODE_OK)\n    st = put_state(b, v, chunk);",
-    to = "  kv_read_end(&t);\n" ..
-         "  if (st == LODE_OK)\n    st = put_state(b, v, chunk);",
+    from = "  st = verify_pin(v, &t);\n",
+    to = "  st = verify_pin(v, &t);\n  kv_read_end(&t);\n",
     test = "spec/backup_spec.lua" },
 }
