@@ -295,7 +295,7 @@ struct kv_env {
   kv_env *next;          /* in the registry */
   dev_t device;
   ino_t inode;
-  unsigned handles;
+  _Atomic unsigned handles;
   MDB_env *mdb;
   const unsigned char *metas; /* LMDB's two meta pages, mapped once more */
   gate gate;

@@ -68,7 +68,7 @@ static void child_of_threads (void *data) {
   expect(all_are(h, 1));
   if (way == 0)
     host_close(h);
-  if (way == 1 && !ASAN) /* to which all that threads had is a leak */
+  if (way == 1)
     exit(test_now.failed != 0);
   if (way == 2 && test_now.failed == 0)
     raise(SIGKILL);
@@ -488,10 +488,13 @@ static void gone (void) { rounds_of(gone_body); }
 int main (void) {
   fork_begin();
   snprintf(other_path, sizeof other_path, "%s", scratch_path("other"));
-  test_group("beside threads that write, read and open", with_threads);
-  if (!TSAN)
+  /* ASan's allocator, unlike the C library's, isn't made ready for a fork:
+     one of the parent's threads may hold its lock, and is gone. */
+  if (!ASAN)
+    test_group("beside threads that write, read and open", with_threads);
+  if (!TSAN && !ASAN)
     test_group("with upkeep in the background", upkeep);
-  if (!TSAN)
+  if (!TSAN && !ASAN)
     test_group("with writes behind", behind);
   test_group("the parent ending first", parent_first);
   test_group("the parent killed while it writes", killed);
