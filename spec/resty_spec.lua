@@ -492,20 +492,11 @@ describe("resty.lode", function ()
     it("of a writer that is waited for come within lock_timeout", function ()
       shared:close()
       dogs = open { lock_timeout = 0.1 }.dogs
-      local child = helper.spawn(helper.wait_for .. [[
-        local path, go = ...
-        local store = require "lode".open(path)
-        store:transaction(function ()
-          print "ready"
-          wait_for(go)
-        end)
-      ]], path, path .. ".go")
-      assert.are.equal("ready", child:line())
+      local _, release = helper.holder(path)
       local began = os.time()
       local ok, err = dogs:set("k", 1)
       local took = os.time() - began
-      helper.signal(path .. ".go")
-      child:finish()
+      release()
       assert.is_false(ok)
       assert.is_truthy(err:find("BUSY: ", 1, true), err)
       assert.is_true(took < 5)

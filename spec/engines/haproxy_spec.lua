@@ -254,22 +254,12 @@ frontend app
       command("set", "keys", "s3cret", '{"name":"ada","most":5}')
       start(example())
       assert.are.equal(200, (ask "s3cret"))
-      local stop = helper.path "stop"
-      local child = helper.spawn(helper.wait_for .. [[
-        local path, stop = ...
-        local store = require "lode".open(path)
-        store:transaction(function ()
-          print "holding"
-          wait_for(stop)
-        end)
-      ]], home .. "/gate.lode", stop)
-      assert.are.equal("holding", child:line())
+      local _, release = helper.holder(home .. "/gate.lode")
       local began = uv.hrtime()
       local status, text = ask "s3cret"
       local took = (uv.hrtime() - began) / 1e9
       local stranger = ask "wrong"
-      helper.signal(stop)
-      child:finish()
+      release()
       assert.are.equal(200, status)
       assert.are.equal("hello ,  left\n", (text:gsub("ada", "")))
       assert.are.equal(401, stranger) -- reading waits for no lock

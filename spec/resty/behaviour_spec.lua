@@ -170,16 +170,7 @@ describe("resty.lode in nginx", function ()
       start { init =
         'shared = require("resty.lode").open(place, { lock_timeout = 0.2 })' }
       server:run "shared.dogs:set('k', 1)"
-      local stop = helper.path "stop"
-      local child = helper.spawn(helper.wait_for .. [[
-        local path, stop = ...
-        local store = require "lode".open(path)
-        store:transaction(function ()
-          print "holding"
-          wait_for(stop)
-        end)
-      ]], server.place, stop)
-      assert.are.equal("holding", child:line())
+      local _, release = helper.holder(server.place)
       local answer = server:run [[
         ngx.update_time()
         local began = ngx.now()
@@ -188,8 +179,7 @@ describe("resty.lode in nginx", function ()
         local value = shared.dogs:get "k"
         return ok, err:match "^%u+", ngx.now() - began < 3, value
       ]]
-      helper.signal(stop)
-      child:finish()
+      release()
       assert.are.equal("false BUSY true 1", answer)
     end)
 

@@ -95,24 +95,14 @@ describe("resty.lode", function ()
     server = nginx.start { init =
       'shared = require("resty.lode").open(place, { lock_timeout = 0.3 })' }
     server:run "shared.dogs:set('there', 1)"
-    local stop = helper.path "stop"
-    local child = helper.spawn(helper.wait_for .. [[
-      local path, stop = ...
-      local store = require "lode".open(path)
-      store:transaction(function ()
-        print "holding"
-        wait_for(stop)
-      end)
-    ]], server.place, stop)
-    assert.are.equal("holding", child:line())
+    local child, release = helper.holder(server.place)
     uv.kill(child.pid, "sigstop")
     local began = uv.hrtime()
     local answer = server:run "return select(2, shared.dogs:set('k', 1))"
     local took = (uv.hrtime() - began) / 1e9
     local there_yet = server:run "return (shared.dogs:get 'k')"
     uv.kill(child.pid, "sigcont")
-    helper.signal(stop)
-    child:finish()
+    release()
     assert.are.equal("nil", there_yet)
     assert.is_truthy(answer:find "^BUSY", answer)
     assert.is_truthy(answer:find(tostring(child.pid), 1, true), answer)

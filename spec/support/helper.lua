@@ -127,6 +127,24 @@ helper.wait_for = process.wait_for
 helper.signal = process.signal
 helper.interpreter = process.interpreter
 
+-- A process that holds the writers' lock of the store at `path`, until the
+-- function that comes with it is called.
+function helper.holder (path)
+  local stop = helper.path "stop"
+  local child = helper.spawn(helper.wait_for .. [[
+    local path, stop = ...
+    require "lode".open(path):transaction(function ()
+      print "holding"
+      wait_for(stop)
+    end)
+  ]], path, stop)
+  assert(child:line() == "holding")
+  return child, function ()
+    helper.signal(stop)
+    child:finish()
+  end
+end
+
 -- The output of a shell command, and whether it ended well.
 function helper.shell (command)
   local pipe = assert(io.popen("{ " .. command
