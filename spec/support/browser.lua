@@ -177,6 +177,7 @@ local function capabilities (self)
     "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
     "--no-proxy-server", "--disable-background-networking",
     "--disable-component-update",
+    "--remote-debugging-pipe", -- there may be no name localhost
     "--user-data-dir=" .. self.directory .. "/profile" }
   if output "id -u" == "0" then
     arguments[#arguments + 1] = "--no-sandbox"
