@@ -288,6 +288,12 @@ test: ## sets up, builds, runs all specs, on Lua 5.4 and LuaJIT
 spec: ## specs alone: make spec SPECS=spec/dict_spec.lua LUA=luajit
 	@MAKE='$(MAKE)' .ci/test '$(LUA)' $(SPECS)
 
+.PHONY: test-luas
+test-luas: ## the specs on Lua 5.3 and 5.1 as well
+	@.ci/setup lint
+	@MAKE='$(MAKE)' .ci/test 'lua5.3 lua5.1' spec/*_spec.lua \
+	  spec/model/*_spec.lua spec/soak/*_spec.lua
+
 .PHONY: fulltest
 fulltest: ## all tests in their long forms, and with sanitizers: hours
 	@.ci/setup lint

@@ -32,8 +32,8 @@ local source = [[
   end
   local threads = {}
   for number = first, last do
-    local text = options:format(path, seed, workers, rounds, steps, idle,
-      number, "worker " .. number)
+    local text = options:format(path, seed, workers, rounds, steps,
+      tostring(idle), number, "worker " .. number)
     local report = path .. ".report." .. number
     if luv then
       threads[#threads + 1] = require("luv").new_thread(body, package.path,

@@ -237,7 +237,9 @@ end
 -- The on_expire of all. What is wrong here would be logged, so it is kept.
 function world:told (c, key, value, e)
   if self.refusing and self.refusing(c) then error "no, not yet" end
-  local ok, err = xpcall(told, debug.traceback, self, c, key, value, e)
+  local ok, err = xpcall(function ()
+    return told(self, c, key, value, e)
+  end, debug.traceback)
   if not ok then
     self.fault = self.fault or ("%s: %s (%s)"):format(c.name, err,
       exact.show(key))
