@@ -82,7 +82,7 @@ return {
     file = "csrc/core/probe.c",
     from = "  if (pages > last->last_page || free_past(fd, last, pages))",
     to = "  if (pages + 1 > 0 || free_past(fd, last, pages))",
-    test = "fault_damage" },
+    test = "spec/store_spec.lua" },
   { name = "a pending write is not seen by who reads",
     file = "csrc/core/entry.c",
     from = "    if (found || st != LODE_OK)\n      return st;",

@@ -50,6 +50,7 @@ end
 
 -- A copy of what is tested, with a build directory of its own.
 local copy = capture "mktemp -d"
+run("chmod 755 " .. copy) -- specs read it as another user, too
 local log = copy .. "/log"
 local function in_copy (command, ...)
   return run(("cd %s && "):format(copy) .. command:format(...), log)
