@@ -4,7 +4,7 @@
 ** The values stand in two tables, by their Lua keys, which are upvalues of
 ** the dict's __index in C, kept in COLL_INDEX. When the newer one is full it
 ** becomes the older one, and what that had is let go: so a hit never changes
-** anything, and as many keys as the dict may keep are all hits, however they
+** what they have, and as many keys as the dict may keep are all hits, however they
 ** are read.
 **
 ** Whatever allocates may run a finalizer, and that may read this very dict
@@ -31,18 +31,20 @@ static const char absent = 0, metatable = 0, enroll = 0;
 /*
 ** [-0, +(0 or 1), -] Pushes what the tables at `newer` and `older` have for
 ** the key at `i`: a value, or for an absent key nil, then `*found` is
-** false. Gives whether they have anything that is still true.
+** false. Gives whether they have anything that is still true. A key is in
+** one of them at most; the one that had the last is asked first.
 */
-static inline bool hit (lua_State *L, const lcoll *c, int i, int newer,
+static inline bool hit (lua_State *L, lcoll *c, int i, int newer,
                         int older, bool *found) {
   int type;
   if (!lode_is_valid(c->owner->store, &c->valid)) return false;
   lua_pushvalue(L, i);
-  type = lua_rawget(L, newer);
+  type = lua_rawget(L, c->older_first ? older : newer);
   if (type == LUA_TNIL && c->older) {
     lua_pop(L, 1);
     lua_pushvalue(L, i);
-    type = lua_rawget(L, older);
+    type = lua_rawget(L, c->older_first ? newer : older);
+    if (type != LUA_TNIL) c->older_first = !c->older_first;
   }
   *found = type != LUA_TLIGHTUSERDATA;
   if (*found && type != LUA_TNIL) return true;
@@ -81,6 +83,7 @@ static unsigned most_newer (const lcoll *c) {
 /* [-1, +0, -] Makes the table on the top, new, the newer one of `index`. */
 static void turn (lua_State *L, lcoll *c, int index, bool keep) {
   c->older = keep && c->cache > 1;
+  c->older_first = false;
   c->newer = 0;
   lua_getupvalue(L, index, NEWER);
   if (!c->older) {

@@ -59,6 +59,7 @@ typedef struct lcoll { /* a dict or a set */
   unsigned cache;          /* decoded values to keep; 0: there is none */
   unsigned newer;          /* those that were put in the newer table */
   bool older;              /* there is an older table, too */
+  bool older_first;        /* it is asked first: the last hit was there */
   lode_validity valid;     /* of all that stands in them */
 } lcoll;
 
