@@ -4,7 +4,6 @@
 #include "checker.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,17 +43,6 @@ static void *run (void *data) {
   return NULL;
 }
 
-/* Starts the thread with all signals blocked: they are the host's. */
-static int start_thread (checker *k) {
-  sigset_t all, before;
-  int rc;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  rc = pthread_create(&k->thread, NULL, run, k);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return rc;
-}
-
 static void checker_free (checker *k) {
   lode_error ignored;
   (void)lode_close(k->store, &ignored);
@@ -80,7 +68,7 @@ lode_status checker_start (lode_store *s, const lode_options *options,
     return st;
   }
   k->process = getpid();
-  rc = start_thread(k);
+  rc = gate_thread(&k->thread, run, k);
   if (rc != 0) {
     checker_free(k);
     return fail(error, LODE_IO, "%s: no thread to check it: %s",

@@ -3,6 +3,8 @@
 */
 #include "gate.h"
 
+#include <signal.h>
+
 #ifdef __APPLE__ /* which has no other clock for condition variables */
 #define GATE_CLOCK CLOCK_REALTIME
 #else
@@ -96,4 +98,14 @@ void gate_open (gate *g) {
   atomic_fetch_sub(&g->inside, GATE_ALONE);
   pthread_cond_broadcast(&g->changed);
   pthread_mutex_unlock(&g->mutex);
+}
+
+int gate_thread (pthread_t *thread, void *(*run) (void *), void *data) {
+  sigset_t all, before;
+  int rc;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  rc = pthread_create(thread, NULL, run, data);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return rc;
 }

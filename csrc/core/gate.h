@@ -54,4 +54,8 @@ struct timespec gate_deadline (unsigned ms);
 bool gate_past (const struct timespec *until);
 bool gate_condition (pthread_cond_t *c);
 
+/* Starts a thread with all signals blocked: they are the host's. Gives 0 or
+   errno. */
+int gate_thread (pthread_t *thread, void *(*run) (void *), void *data);
+
 #endif

@@ -2,16 +2,16 @@
 ** kv_copy.c - LMDB's compacting copy. See kv.h.
 **
 ** LMDB copies to a descriptor, in a call that tells nothing on its way. So
-** a thread has it write into a pipe, and this one reads.
+** a thread has it write to one end of a pair of sockets, and this one reads
+** at the other. Whoever is done shuts the pair down: closing wouldn't do
+** where a child made by fork in the middle of it has both ends as well.
 */
 #define KV_ROOM
 #include "kv.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -22,7 +22,7 @@
 typedef struct copier { /* of one try */
   kv_env *env;
   pthread_t thread;
-  int in, out;           /* the ends of the pipe */
+  int in, out;           /* the two sockets */
   int rc;                /* what LMDB gave */
   bool begun;            /* some bytes have come */
 } copier;
@@ -32,33 +32,25 @@ static void *copy_run (void *data) {
   gate_enter(&c->env->gate);
   c->rc = mdb_env_copyfd2(c->env->mdb, c->in, MDB_CP_COMPACT);
   gate_leave(&c->env->gate);
-  close(c->in);
+  shutdown(c->in, SHUT_WR);
   return NULL;
 }
 
-/* Signals are the host's: the thread, and LMDB's own, get none. */
+static void copy_end (copier *c) {
+  close(c->out);
+  close(c->in);
+}
+
 static int copy_begin (copier *c) {
-  sigset_t all, before;
   int fds[2], rc;
-  if (pipe(fds) != 0)
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
     return errno;
   c->out = files_above_stdio(fds[0]);
   c->in = files_above_stdio(fds[1]);
-  if (c->out < 0 || c->in < 0)
-    rc = errno;
-  else {
-#ifdef F_SETPIPE_SZ
-    (void)fcntl(c->in, F_SETPIPE_SZ, (int)CHUNK);
-#endif
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&c->thread, NULL, copy_run, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-  }
-  if (rc != 0) {
-    close(c->out);
-    close(c->in);
-  }
+  rc = c->out < 0 || c->in < 0 ? errno
+                               : gate_thread(&c->thread, copy_run, c);
+  if (rc != 0)
+    copy_end(c);
   return rc;
 }
 
@@ -75,8 +67,9 @@ static lode_status copy_pump (copier *c, unsigned char *chunk,
     c->begun = true;
     st = put(data, slice_of(chunk, (size_t)n));
   }
-  close(c->out); /* where the thread isn't done, its next write fails */
+  shutdown(c->out, SHUT_RDWR); /* the thread's next write fails */
   pthread_join(c->thread, NULL);
+  copy_end(c);
   return st;
 }
 

@@ -4,7 +4,6 @@
 #include "maintain.h"
 
 #include <errno.h>
-#include <signal.h>
 
 #include "fork.h"
 
@@ -350,17 +349,6 @@ static void *run (void *data) {
   return NULL;
 }
 
-/* Starts the thread with all signals blocked: they are the host's. */
-static int start_thread (keeper *k) {
-  sigset_t all, before;
-  int rc;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  rc = pthread_create(&k->thread, NULL, run, k);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return rc;
-}
-
 static keeper *keeper_new (lode_store *s, const lode_options *options,
                            lode_error *error) {
   lode_options own = *options;
@@ -424,7 +412,7 @@ lode_status maintain_start (lode_store *s, const lode_options *options,
   if (k == NULL && (k = keeper_new(s, options, error)) == NULL)
     st = error->status;
   else if (*at == NULL) {
-    rc = start_thread(k);
+    rc = gate_thread(&k->thread, run, k);
     if (rc == 0)
       *at = k;
     else {

@@ -3,8 +3,6 @@
 */
 #include "pending.h"
 
-#include <signal.h>
-
 #include "entry.h"
 #include "fork.h"
 #include "sweep.h"
@@ -203,17 +201,6 @@ static void *run (void *data) {
   return NULL;
 }
 
-/* With all signals blocked: they are the host's. */
-static int start_thread (pending *p) {
-  sigset_t all, before;
-  int rc;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  rc = pthread_create(&p->thread, NULL, run, p);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return rc;
-}
-
 /* Opens the handle that batches are written by. */
 static lode_status open_store (pending *p, lode_store *s,
                                const lode_options *options,
@@ -262,7 +249,7 @@ static pending *pending_new (lode_store *s, const lode_options *options,
   }
   queue_start(p->queue);
   queue_set_commit(p->queue, commit, p);
-  rc = start_thread(p);
+  rc = gate_thread(&p->thread, run, p);
   if (rc == 0)
     return p;
   fail(error, LODE_IO, "%s: no thread for writes behind: %s", s->files.base,

@@ -7,7 +7,6 @@
 ** they share, which the thread's handle keeps alive.
 */
 #include <pthread.h>
-#include <signal.h>
 
 #include "handle.h"
 
@@ -31,26 +30,13 @@ static void *run (void *data) {
   return NULL;
 }
 
-/* Starts the thread with all signals blocked: they are the host's. */
-static int start_thread (lode_store *own) {
-  sigset_t all, before;
-  pthread_t thread;
-  int rc;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  rc = pthread_create(&thread, NULL, run, own);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (rc == 0)
-    pthread_detach(thread);
-  return rc;
-}
-
 /* The state is SYNC_RUNS, and it is this call that has made it so. */
 static lode_status start (lode_store *s) {
   lode_options o = s->options;
   lode_error error, ignored;
   lode_store *own;
   lode_status st;
+  pthread_t thread;
   int rc;
   o.durability = LODE_COMMIT; /* its close need not sync again */
   o.maintenance = LODE_OFF;
@@ -63,9 +49,11 @@ static lode_status start (lode_store *s) {
     s->error = error;
     return st;
   }
-  rc = start_thread(own);
-  if (rc == 0)
+  rc = gate_thread(&thread, run, own);
+  if (rc == 0) {
+    pthread_detach(thread);
     return LODE_OK;
+  }
   atomic_store(&s->shared->syncing, SYNC_IDLE);
   (void)lode_close(own, &ignored);
   return fail(&s->error, LODE_IO, "%s: no thread to sync it: %s",

@@ -359,6 +359,50 @@ static void killed_while_waiting (void) {
   }
 }
 
+/* A child that is made in the middle of a copy, and outlives it. */
+static pid_t bystander;
+
+static bool forks_once (void *stops, uint64_t done, uint64_t total) {
+  (void)done;
+  (void)total;
+  if (bystander != 0)
+    return true;
+  fflush(stdout);
+  bystander = fork();
+  if (bystander == 0) {
+    alarm(12);
+    pause();
+    _exit(0);
+  }
+  return stops == NULL;
+}
+
+/* What such a child has of the copy's descriptors holds up nobody. */
+static void copied_beside_a_child (void) {
+  for (int i = 0; i < 4; i++) {
+    host a = host_open(80);
+    lode_backup_options how = { .compact = i % 2 == 1,
+                                .progress = forks_once };
+    lode_status st = i < 2 ? LODE_OK : LODE_CALLBACK;
+    static unsigned char value[400000];
+    char name[20];
+    uint64_t began;
+    int status;
+    for (int64_t n = 100; n < 120; n++)
+      expect(put_integer(a.c, n, slice_of(value, sizeof value)) == LODE_OK);
+    how.data = i < 2 ? NULL : &how;
+    bystander = 0;
+    began = now_ms();
+    snprintf(name, sizeof name, "beside%d", i);
+    expect(lode_backup(a.s, scratch_path(name), &how) == st);
+    expect(now_ms() - began < 6000);
+    expect(bystander > 0);
+    kill(bystander, SIGKILL);
+    waitpid(bystander, &status, 0);
+    host_close(&a);
+  }
+}
+
 /* }================================================================== */
 
 int main (void) {
@@ -383,6 +427,8 @@ int main (void) {
   test_group("two handles of one thread", through_two_handles);
   test_group("a process that is stopped, then killed", stopped_and_killed);
   test_group("one that is killed while others wait", killed_while_waiting);
+  test_group("a copy, and a child made in its middle",
+             copied_beside_a_child);
   scratch_end();
   printf("%ld rounds of writers that go\n", rounds);
   return test_end();
