@@ -167,12 +167,13 @@ static lode_status submit (lode_coll *c, const lode_key *key,
                            queue_write *w, verdict *v) {
   lode_store *s = c->store;
   queue *q = s->shared->queue;
-  queue_seen seen = { 0, QUEUE_ANY };
+  queue_seen seen = { 0, 0, QUEUE_ANY };
   bool moved;
   lode_status st;
   do {
     moved = false;
     seen.holds = atomic_load(&q->holds);
+    seen.batches = atomic_load(&q->batches);
     st = untroubled(s);
     if (st == LODE_OK)
       st = stands(c);

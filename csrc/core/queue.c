@@ -285,6 +285,8 @@ static bool has_changed (const queue *q, const queue_write *w,
     return true;
   if (seen->id == QUEUE_ANY)
     return false;
+  if (seen->batches != q->batches) /* another's may have come and gone */
+    return true;
   now = *place_of(q, w->hash, w->number, w->whole);
   return seen->id != (now != NULL ? now->id : 0);
 }
@@ -400,6 +402,7 @@ void queue_done (queue *q, size_t n, uint64_t lost, const lode_error *why,
   lock(q);
   for (size_t i = 0; i < n; i++)
     take_out(q, &q->first, NULL);
+  atomic_fetch_add(&q->batches, 1);
   q->flushed = now;
   q->failure.status = LODE_OK;
   q->told = false;

@@ -50,6 +50,7 @@ typedef struct queue {
   _Atomic uint64_t last;   /* id of the write accepted last; 0: none yet */
   _Atomic size_t count;    /* writes that there are */
   _Atomic uint64_t holds;  /* times that it was held, or let go */
+  _Atomic uint64_t batches; /* that are in the file */
   const void *_Atomic holder;   /* null: nobody holds it */
   _Atomic pthread_t thread;     /* the holder's */
   _Atomic bool adding;     /* a write is being taken: see queue_hold */
@@ -116,7 +117,7 @@ queue_write *queue_write_new (const queue *q, uint32_t number,
 #define QUEUE_ANY UINT64_MAX
 
 typedef struct queue_seen { /* what a write was decided on */
-  uint64_t holds;  /* of the queue, then */
+  uint64_t holds, batches; /* of the queue, before anything was looked at */
   uint64_t id;     /* of the pending write of its key (0: none); or
                       QUEUE_ANY: it doesn't matter */
 } queue_seen;

@@ -5,6 +5,8 @@
 */
 #include "behind.h"
 
+#include "core/queue.h"
+
 /* {==================================================================
 ** Seeing
 ** =================================================================== */
@@ -464,6 +466,27 @@ static void *work (void *data) {
   return NULL;
 }
 
+/* Who found nothing pending, and an entry in the file, looks again when a
+   whole batch with a write of that key came and went in between. */
+static void decided_before_a_batch (void) {
+  queue *q = queue_new();
+  const lode_value none = { { NULL, 0 }, LODE_NOTHING };
+  const queue_seen seen = { 0, 0, 0 };
+  const queue_write *first;
+  lode_key key = { .whole = test_text("k"), .stored = test_text("k") };
+  queue_write *others = queue_write_new(q, 1, &key, none);
+  queue_write *mine = queue_write_new(q, 1, &key, none);
+  lode_error e;
+  bool moved = true;
+  expect(queue_add(q, others, &seen, 0, &moved, &e) == LODE_OK && !moved);
+  expect(queue_batch(q, &first) == 1);
+  queue_done(q, 1, 0, NULL, 1);
+  expect(queue_add(q, mine, &seen, 0, &moved, &e) == LODE_OK && moved);
+  if (moved) /* else the queue has it */
+    lode_free(mine);
+  queue_free(q);
+}
+
 static void threads (void) {
   pthread_t ids[THREADS];
   job jobs[THREADS];
@@ -587,6 +610,8 @@ int main (void) {
   test_group("another process that writes", another_writer);
   test_group("deadlines", deadlines);
   test_group("caps", capped);
+  test_group("a delete that was decided before a batch",
+             decided_before_a_batch);
   test_group("threads", threads);
   test_group("after the transaction of a thread", after_transactions);
 #ifndef __SANITIZE_THREAD__ /* which knows no threads of a forked child */
